@@ -1,0 +1,65 @@
+"""What the mixer offers to the layers above, whatever implements it.
+
+Every sound is a port on one mixer: a call, a sound device, a prompt, a recorder. Playing, recording, holding and
+bridging are all the same two operations, connect and disconnect. PCM is always signed 16 bit, native byte order, mono, at
+the mixer's rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Port(Protocol):
+    """One place on the mixer. It can be a source, a sink, or both."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class PcmPort(Port, Protocol):
+    """A port whose other end is the program: bytes in become sound on the mixer and the other way round.
+
+    All methods and callbacks belong to the event loop's thread. None of them blocks.
+    """
+
+    @property
+    def rate_hz(self) -> int: ...
+
+    def write(self, pcm: bytes) -> int:
+        """Queues PCM for the mixer; returns how many bytes were taken (fewer than given when the queue is full)."""
+
+    def writable(self) -> int:
+        """How many bytes `write` would take now."""
+
+    def flush(self) -> None:
+        """Drops everything that is queued for the mixer (stop, barge-in)."""
+
+    def on_low(self, callback: Callable[[], None] | None) -> None:
+        """`callback()` runs each time the queue towards the mixer falls below its low-water mark."""
+
+    def on_drained(self, callback: Callable[[], None] | None) -> None:
+        """`callback()` runs once when the last queued sample has gone into the mixer."""
+
+    def on_pcm(self, callback: Callable[[bytes], None] | None) -> None:
+        """`callback(pcm)` runs with what the mixer sent here; silence keeps time (zeros are delivered)."""
+
+    def close(self) -> None:
+        """Leaves the mixer. Idempotent; callbacks stop at once."""
+
+
+class Mixer(Protocol):
+    """The one conference bridge."""
+
+    @property
+    def rate_hz(self) -> int: ...
+
+    def open_pcm(self, name: str, *, queue_ms: int = 1000, low_water_ms: int = 300) -> PcmPort:
+        """A new PCM port. `queue_ms` bounds each direction."""
+
+    def connect(self, source: Port, sink: Port) -> None:
+        """From now on `sink` hears `source` (mixed with its other sources). Idempotent."""
+
+    def disconnect(self, source: Port, sink: Port) -> None:
+        """`sink` no longer hears `source`. Idempotent."""

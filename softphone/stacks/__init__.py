@@ -1,0 +1,1 @@
+"""Ways to carry audio and calls. Each stack stands alone; `base` says what all of them offer."""
