@@ -1,8 +1,8 @@
 """What the mixer offers to the layers above, whatever implements it.
 
 Every sound is a port on one mixer: a call, a sound device, a prompt, a recorder. Playing, recording, holding and
-bridging are all the same two operations, connect and disconnect. PCM is always signed 16 bit, native byte order, mono, at
-the mixer's rate.
+bridging are all the same two operations, connect and disconnect. PCM is always signed 16 bit, native byte order, mono,
+at the mixer's rate.
 """
 
 from __future__ import annotations

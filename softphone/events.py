@@ -1,0 +1,312 @@
+"""What happens, as data: one frozen dataclass an event, one dotted wire name, one encoder for every outlet.
+
+An event says what was seen, never a secret. `account` is an account id (`901@pbx.example`), `call` a call id.
+Times are seconds. A SIP `code` is 0 where no SIP answer was involved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events. `type` is the wire name; its first part is the resource it speaks of."""
+
+    type: ClassVar[str] = ""
+
+
+# ---- the process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStarted(Event):
+    """The phone is up: it takes requests, accounts are being registered."""
+
+    type: ClassVar[str] = "agent.started"
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStopping(Event):
+    """No new calls any more; running ones may go on for `drain_s` seconds."""
+
+    type: ClassVar[str] = "agent.stopping"
+    drain_s: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigReloaded(Event):
+    """The configuration was read again; `restart_needed` names the keys that only a restart applies."""
+
+    type: ClassVar[str] = "agent.config_reloaded"
+    restart_needed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRejected(Event):
+    """The configuration was read again and is wrong; the old one stays in force."""
+
+    type: ClassVar[str] = "agent.config_rejected"
+    cause: str
+
+
+# ---- the PBX's API
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFetched(Event):
+    """The extension list was read; `problems` names what was passed over and why."""
+
+    type: ClassVar[str] = "provider.fetched"
+    extensions: int
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFailed(Event):
+    """The extension list could not be read; what was known before stays in force."""
+
+    type: ClassVar[str] = "provider.failed"
+    cause: str
+    status: int | None
+    retry_in_s: float
+
+
+# ---- accounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountAdded(Event):
+    type: ClassVar[str] = "account.added"
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChanged(Event):
+    type: ClassVar[str] = "account.changed"
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRemoved(Event):
+    type: ClassVar[str] = "account.removed"
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRegistering(Event):
+    type: ClassVar[str] = "account.registering"
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRegistered(Event):
+    """The registrar has our contact. Sent for the first success and for each one after a failure, not for refreshes."""
+
+    type: ClassVar[str] = "account.registered"
+    account: str
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFailed(Event):
+    """Registration failed. `cause` and `advice` are plain English; `retry_in_s` is when it is tried again."""
+
+    type: ClassVar[str] = "account.failed"
+    account: str
+    code: int
+    reason: str
+    cause: str
+    advice: str
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountConnectionLost(Event):
+    """The connection to the registrar broke or went silent; it is opened and registered anew at once."""
+
+    type: ClassVar[str] = "account.connection_lost"
+    account: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUnregistered(Event):
+    type: ClassVar[str] = "account.unregistered"
+    account: str
+
+
+# ---- calls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvent(Event):
+    """Base of all that happens to a call."""
+
+    call: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDialing(CallEvent):
+    """Our INVITE is on its way. `target` is the URI that is called."""
+
+    type: ClassVar[str] = "call.dialing"
+    target: str
+    sip_call_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallIncoming(CallEvent):
+    """Somebody calls. `headers` holds what the INVITE says of the caller (see engine/headers.py)."""
+
+    type: ClassVar[str] = "call.incoming"
+    caller: str
+    caller_name: str
+    called: str
+    sip_call_id: str
+    headers: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallProgress(CallEvent):
+    """A provisional answer (RFC 3261 section 21.1): 180 ringing, 183 with early media, and so on."""
+
+    type: ClassVar[str] = "call.progress"
+    code: int
+    reason: str
+    early_media: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered(CallEvent):
+    type: ClassVar[str] = "call.answered"
+    by: str  # "local" or "remote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMedia(CallEvent):
+    """What was agreed for sound. `direction` is ours as in SDP: sendrecv, sendonly, recvonly, inactive."""
+
+    type: ClassVar[str] = "call.media"
+    active: bool
+    codec: str
+    clock_rate_hz: int
+    direction: str
+    srtp: str  # the suite, "" for plain RTP
+    remote: str  # address:port that media goes to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallUnencrypted(CallEvent):
+    """A warning: SRTP is preferred, the far end refused it, and the call was placed again in the clear."""
+
+    type: ClassVar[str] = "call.unencrypted"
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDigit(CallEvent):
+    """The far end pressed a key. `method` is rfc4733 or info; `duration_ms` is None where the peer does not say."""
+
+    type: ClassVar[str] = "call.digit"
+    digit: str
+    method: str
+    duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDigitsSent(CallEvent):
+    """All digits of one request have gone out."""
+
+    type: ClassVar[str] = "call.digits_sent"
+    digits: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDigitsFailed(CallEvent):
+    """`digits` could not be sent (`sent` of them were, before)."""
+
+    type: ClassVar[str] = "call.digits_failed"
+    digits: str
+    sent: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(CallEvent):
+    """The call is over. See engine/ending.py for the words of `reason`.
+
+    `by`: local, remote or network. `phase`: where it stood: dialing, ringing, incoming, active.
+    `duration_s` counts from the answer, 0 where there was none. `quality` is the last of the media's figures.
+    """
+
+    type: ClassVar[str] = "call.ended"
+    reason: str
+    by: str
+    code: int
+    sip_reason: str
+    phase: str
+    cause: str
+    duration_s: float
+    quality: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayStarted(CallEvent):
+    type: ClassVar[str] = "play.started"
+    play: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayEnded(CallEvent):
+    """`reason`: finished, stopped, failed (see `error`), call_ended."""
+
+    type: ClassVar[str] = "play.ended"
+    play: str
+    file: str
+    reason: str
+    played_s: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStarted(CallEvent):
+    type: ClassVar[str] = "record.started"
+    record: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEnded(CallEvent):
+    """`reason`: stopped, failed (see `error`), call_ended, max_duration."""
+
+    type: ClassVar[str] = "record.ended"
+    record: str
+    file: str
+    reason: str
+    duration_s: float
+    error: str
+
+
+def event_types() -> dict[str, type[Event]]:
+    """All events by wire name."""
+    found: dict[str, type[Event]] = {}
+    waiting: list[type[Event]] = [Event]
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if cls.type:
+            found[cls.type] = cls
+    return dict(sorted(found.items()))
+
+
+def encode(event: Event) -> dict[str, Any]:
+    """The event as plain JSON-able data: `{"type": "call.digit", "call": "c3", …}`."""
+    return {"type": event.type} | {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}

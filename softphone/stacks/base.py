@@ -1,0 +1,232 @@
+"""What every stack offers to the engine, and what it reports back.
+
+A stack carries; the engine decides. Commands go down as method calls, which never block and report their outcome through
+the sink. Reports come up as frozen dataclasses, always on the event loop's thread, in the order in which things happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from softphone.config.resolved import ResolvedAccount
+from softphone.media.ports import Mixer, Port
+from softphone.media.quality import StreamQuality
+
+Headers = dict[str, list[str]]
+"""Header name as received -> its values, in order."""
+
+
+# ---- reports of an account
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationOk:
+    """The registrar answered 200; `expires_s` 0 means that we are unregistered now."""
+
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationFailed:
+    """REGISTER got a final answer other than 200, or none. `code` 0: no SIP answer; `cause`/`advice` are for people.
+
+    `auth` is true where the registrar refused the credentials (401, 403, 407): fetching them anew may help.
+    """
+
+    code: int
+    reason: str
+    cause: str
+    advice: str
+    auth: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    """The TCP or TLS connection that this account registered through is gone."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    """The registrar answered our OPTIONS, with whatever code: the way there and back works."""
+
+
+AccountReport = RegistrationOk | RegistrationFailed | ConnectionLost | ProbeAnswered
+
+
+class AccountSink(Protocol):
+    """Who hears of an account."""
+
+    def account_report(self, report: AccountReport) -> None: ...
+
+    def incoming(self, leg: Leg, invite: IncomingInvite) -> LegSink:
+        """A new leg rings here; returns who hears of it from now on."""
+
+
+# ---- reports of a leg
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingInvite:
+    """Who calls whom: URIs, the display name, Call-ID, and the INVITE's headers."""
+
+    caller: str
+    caller_name: str
+    called: str
+    sip_call_id: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A provisional answer arrived. `early_media`: it carried SDP, so there is something to hear."""
+
+    code: int
+    reason: str
+    early_media: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The dialog is confirmed: 200 and ACK have been exchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaChanged:
+    """Media was agreed, changed or stopped. `port` is the leg's place on the mixer, None while there is none."""
+
+    port: Port | None
+    codec: str = ""
+    clock_rate_hz: int = 0
+    direction: str = "inactive"
+    srtp: str = ""
+    remote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    digit: str
+    method: str
+    duration_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DigitSent:
+    """One digit is out (its last packet sent, or the INFO answered 200)."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitFailed:
+    digit: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityLowered:
+    """SRTP was refused and the call goes on in the clear (`srtp: prefer`)."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnded:
+    """The last report of a leg. `code` 0: no SIP answer was involved. `bye`: the far end sent BYE or CANCEL.
+
+    `cause` explains network faults in plain English, '' otherwise. `headers` are of the message that ended it.
+    """
+
+    code: int
+    reason: str
+    bye: bool = False
+    cause: str = ""
+    headers: Headers = field(default_factory=dict)
+
+
+LegReport = Progress | Answered | MediaChanged | Digit | DigitSent | DigitFailed | SecurityLowered | LegEnded
+
+
+class LegSink(Protocol):
+    """Who hears of a leg."""
+
+    def leg_report(self, report: LegReport) -> None: ...
+
+
+# ---- what a stack offers
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInvite:
+    """`target`: the URI to call; `headers`: extra header lines of our caller's choice."""
+
+    target: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Leg(Protocol):
+    """One side of a call, as carried by a stack. After `LegEnded` all commands are ignored."""
+
+    @property
+    def sip_call_id(self) -> str: ...
+
+    def ring(self) -> None:
+        """Answers 180 to an incoming INVITE."""
+
+    def answer(self) -> None:
+        """Answers 200 to an incoming INVITE."""
+
+    def reject(self, code: int, reason: str = "") -> None:
+        """Answers an incoming INVITE with a final `code` (300-699)."""
+
+    def hang_up(self) -> None:
+        """Ends the leg as its state asks for: CANCEL, BYE, or a final answer."""
+
+    def send_digit(self, digit: str, method: str, duration_ms: int) -> None:
+        """Sends one of 0-9 A-D * #; `method`: auto, rfc4733 or info. Reports DigitSent or DigitFailed."""
+
+    def dtmf_method(self, wanted: str) -> str:
+        """What `wanted` ("auto") comes to with this peer: rfc4733 or info."""
+
+    def quality(self) -> StreamQuality | None:
+        """The media's figures so far, None while there is no media."""
+
+
+class StackAccount(Protocol):
+    """An address of record on a stack."""
+
+    def register(self) -> None:
+        """Sends REGISTER (afresh, or as a refresh). Reports RegistrationOk or RegistrationFailed."""
+
+    def unregister(self) -> None: ...
+
+    def update(self, settings: ResolvedAccount) -> None:
+        """Takes new settings; running calls go on as they are. The engine registers anew afterwards."""
+
+    def probe(self) -> None:
+        """Sends OPTIONS to the registrar; any answer is reported as ProbeAnswered, silence is not reported."""
+
+    def reset_connection(self) -> None:
+        """Closes the connection to the registrar, so that the next request opens a new one."""
+
+    def invite(self, invite: OutgoingInvite, sink: LegSink) -> Leg:
+        """Places a call. Raises SipError or MediaError if it cannot even begin."""
+
+    def close(self) -> None:
+        """Removes the account without a word to the registrar (`unregister` first for that)."""
+
+
+class Stack(Protocol):
+    """A way to carry calls."""
+
+    @property
+    def mixer(self) -> Mixer: ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Ends everything in the right order. Calls should be over by then; what is left is cut."""
+
+    def open_account(self, settings: ResolvedAccount, sink: AccountSink) -> StackAccount: ...
