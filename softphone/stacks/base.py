@@ -1,7 +1,8 @@
 """What every stack offers to the engine, and what it reports back.
 
-A stack carries; the engine decides. Commands go down as method calls, which never block and report their outcome through
-the sink. Reports come up as frozen dataclasses, always on the event loop's thread, in the order in which things happened.
+A stack carries; the engine decides. Commands go down as method calls, which never block and report their outcome
+through the sink. Reports come up as frozen dataclasses, always on the event loop's thread, in the order in which things
+happened.
 """
 
 from __future__ import annotations
