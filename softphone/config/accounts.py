@@ -1,0 +1,246 @@
+"""One entry of `accounts:`: which extensions it stands for, and how each of them is a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+
+from softphone.config.problems import Found, merged_error
+from softphone.config.secrets import Secret
+from softphone.config.types import (
+    ExistingFile,
+    HeaderName,
+    Host,
+    HostPortField,
+    Line,
+    PortNumber,
+    SecondsOrZero,
+    ShardField,
+    SipUser,
+    Strict,
+)
+
+Transport = Literal["tls", "tcp", "udp"]
+Srtp = Literal["off", "mandatory", "prefer"]
+Codec = Literal["opus", "g722", "pcma", "pcmu", "gsm", "speex"]
+Dtmf = Literal["auto", "rfc4733", "info"]
+Action = Literal["ring", "answer", "reject"]
+
+DEFAULT_PORTS: Mapping[str, int] = {"tls": 5061, "tcp": 5060, "udp": 5060}
+
+
+class Tls(Strict):
+    """How the registrar's certificate is judged."""
+
+    ca_file: ExistingFile | None = Field(
+        default=None, description="PEM file of the authorities to trust instead of the system's own (path)"
+    )
+    verify: bool = Field(
+        default=True,
+        description="Refuse a certificate that is not trusted, out of date or of another name (true or false)",
+    )
+    server_name: Host | None = Field(
+        default=None,
+        description="Name the certificate must carry, where it differs from the account's domain (host name)",
+    )
+
+
+class IncomingRule(Strict):
+    """What happens to a call whose caller matches. The first rule that matches decides."""
+
+    from_: str = Field(
+        default="*",
+        alias="from",
+        min_length=1,
+        description="Pattern for the caller's number or user name: * any text, ? one character, [0-9] one of a set",
+    )
+    action: Action = Field(default="ring", description="ring (wait for a command), answer, or reject")
+    after_s: SecondsOrZero = Field(
+        default=0,
+        description="With `answer`: seconds to ring before answering; with `reject`: before refusing (seconds)",
+    )
+    code: Annotated[int, Field(strict=True, ge=400, le=699)] = Field(
+        default=486, description="With `reject`: SIP status of the refusal, 486 is Busy Here (400 to 699)"
+    )
+
+
+class Audio(Strict):
+    """Where a call's sound goes: nowhere (`null`), to sound devices, or from a file."""
+
+    device: Line | None = Field(default=None, description="One sound device for both directions (ALSA name)")
+    input: Line | None = Field(default=None, description="Microphone; goes with `output` (ALSA name)")
+    output: Line | None = Field(default=None, description="Loudspeaker; goes with `input` (ALSA name)")
+    file: ExistingFile | None = Field(
+        default=None, description="Sound file that the other side hears from the moment of answer (path)"
+    )
+    loop: bool = Field(default=False, description="With `file`: begin again at its end (true or false)")
+
+    @property
+    def kind(self) -> Literal["null", "device", "file"]:
+        """`null` has no device and no file: the call is heard and spoken to by programs only."""
+        if self.file is not None:
+            return "file"
+        return "device" if self.device or self.input or self.output else "null"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null(cls, value: Any) -> Any:
+        return {} if value is None or value == "null" else value
+
+    @model_validator(mode="after")
+    def _one_route(self) -> Audio:
+        pair = self.input is not None or self.output is not None
+        if sum((self.device is not None, pair, self.file is not None)) > 1:
+            raise ValueError("expected one route: null, {device: ...}, {input: ..., output: ...} or {file: ...}")
+        if pair and (self.input is None or self.output is None):
+            raise ValueError("`input` and `output` go together; for one device in both directions use `device`")
+        if self.loop and self.file is None:
+            raise ValueError("`loop` goes with `file`")
+        return self
+
+
+class Select(Strict):
+    """Extensions pulled from the PBX by search; without keys, every enabled extension of the domain."""
+
+    search: Line = Field(default="", description="Only extensions that the PBX finds by this text; empty: all (text)")
+    shard: ShardField | None = Field(
+        default=None,
+        description='Only this instance\'s part: "2/5" is the second of five; every account is in one part',
+    )
+
+
+def _no_repeats(value: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({item for item in value if value.count(item) > 1})
+    if twice:
+        raise ValueError(f"listed twice: {', '.join(twice)}")
+    return value
+
+
+class AccountSettings(Strict):
+    """How an account is a phone; the same keys for pulled and for static accounts."""
+
+    transport: Transport = Field(default="tls", description="How SIP travels: tls, tcp or udp")
+    port: PortNumber | None = Field(
+        default=None, description="Port of the registrar; default 5061 for tls, 5060 for tcp and udp"
+    )
+    registrar: HostPortField | None = Field(
+        default=None,
+        description="Where REGISTER is sent when not to the domain itself; the domain stays realm and TLS name"
+        " (host[:port])",
+    )
+    outbound_proxy: HostPortField | None = Field(
+        default=None, description="Where every request is sent first; the domain stays realm and TLS name (host[:port])"
+    )
+    tls: Tls = Field(default=Tls(), description="How the registrar's certificate is judged")
+    expires_s: Annotated[int, Field(strict=True, ge=5, le=86_400)] = Field(
+        default=3600, description="Lifetime asked for a registration; refreshed well before its end (seconds)"
+    )
+    register_: bool = Field(
+        default=True, alias="register", description="Register with the PBX; false: only place calls (true or false)"
+    )
+    srtp: Srtp = Field(
+        default="off",
+        description="Encrypted media: off, mandatory (never without), or prefer (without when the PBX refuses it)",
+    )
+    codecs: Annotated[tuple[Codec, ...], Field(min_length=1), AfterValidator(_no_repeats)] = Field(
+        default=("opus", "g722", "pcma", "pcmu"),
+        description="Codecs offered, best first: opus, g722, pcma, pcmu, gsm, speex",
+    )
+    dtmf: Dtmf = Field(
+        default="auto",
+        description="How digits are sent: rfc4733, info (SIP INFO), or auto (rfc4733 if the peer knows it)",
+    )
+    max_calls: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        default=8, description="Calls of this account at once; further callers hear busy (calls)"
+    )
+    incoming: tuple[IncomingRule, ...] = Field(
+        default=(), description="Rules for incoming calls, the first that matches decides; without a match: ring"
+    )
+    audio: Audio = Field(
+        default=Audio(),
+        description="Where a call's sound goes: null (programs only), {device}, {input, output} or {file, loop}",
+    )
+    headers: dict[HeaderName, Line] = Field(
+        default={}, description="SIP headers added to every INVITE of this account (name: value)"
+    )
+
+
+class Account(AccountSettings):
+    """An entry of `accounts:`: pulled from the PBX (`extensions` or `select`) or static (`username`, ...)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["extensions"]},
+                {"required": ["select"]},
+                {"required": ["username", "password", "domain"]},
+            ]
+        }
+    )
+
+    extensions: Annotated[tuple[SipUser, ...], Field(min_length=1), AfterValidator(_no_repeats)] | None = Field(
+        default=None,
+        description='Pulled: these extensions, such as ["901", "902"]; password and domain come from the PBX',
+    )
+    select: Select | None = Field(default=None, description="Pulled: every enabled extension that this finds")
+    username: SipUser | None = Field(default=None, description="Static: user name at the registrar, such as 901")
+    password: Secret | None = Field(default=None, description="Static: SIP secret ({env}, {file} or {credential})")
+    domain: Host | None = Field(
+        default=None, description="Static: domain, which is also realm and registrar (host name)"
+    )
+    auth_username: Line | None = Field(
+        default=None, description="Static: user name for the digest, where it is not `username`"
+    )
+    display_name: Line = Field(default="", description="Static: name shown to the people called")
+
+    @property
+    def pulled(self) -> bool:
+        """Whether the PBX's API says who this is."""
+        return self.username is None
+
+    @property
+    def id(self) -> str | None:
+        """`user@domain` of a static account, None of a pulled one."""
+        return None if self.pulled else f"{self.username}@{self.domain}"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _who(cls, value: Any, handler: ModelWrapValidatorHandler[Account]) -> Account:
+        """Finds missing and clashing keys even where another key is wrong, so that all is shown at once."""
+        found = list(_identity_problems(value)) if isinstance(value, Mapping) else []
+        try:
+            account = handler(value)
+        except ValidationError as error:
+            raise merged_error(error, found) from None
+        if found:
+            raise merged_error(None, found)
+        return account
+
+
+_STATIC = ("username", "password", "domain")
+_STATIC_ONLY = (*_STATIC, "auth_username", "display_name")
+
+
+def _identity_problems(entry: Mapping[Any, Any]) -> Iterator[Found]:
+    given = {key for key, value in entry.items() if value is not None}
+    pulled = [key for key in ("extensions", "select") if key in given]
+    if not pulled and not given.intersection(_STATIC):
+        yield (), "expected who this is: `extensions`, `select`, or `username` with `password` and `domain`"
+    elif not pulled:
+        for key in _STATIC:
+            if key not in given:
+                yield (key,), "is required for an account that is not pulled from the PBX"
+    if len(pulled) == 2:
+        yield ("select",), "goes without `extensions`; use one entry for each"
+    for key in _STATIC_ONLY:
+        if pulled and key in given:
+            yield (key,), f"goes without `{pulled[0]}`: for pulled accounts it comes from the PBX"

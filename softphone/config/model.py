@@ -1,0 +1,316 @@
+"""The configuration as a validated model. Every key has its unit in its name, a default and a description.
+
+`config.example.yaml` shows all of it; a test compares the two. Build it with `softphone.config.load`, or in a program
+with `Config.model_validate({...})`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, model_validator
+
+from softphone import __version__
+from softphone.config.accounts import Account
+from softphone.config.places import default_recordings, default_socket
+from softphone.config.problems import Found, merged_error
+from softphone.config.secrets import Secret
+from softphone.config.types import (
+    Address,
+    ConfigPath,
+    ExistingFile,
+    FileMode,
+    Line,
+    LocalPort,
+    PortNumber,
+    Seconds,
+    SecondsOrZero,
+    Strict,
+)
+
+_RANGE = re.compile(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*")
+
+
+def _api_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("expected an address such as https://api.kavkom.com, without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _uuid4(value: str) -> str:
+    try:
+        parsed = UUID(value)
+    except ValueError:
+        parsed = UUID(int=0)
+    if parsed.version != 4:
+        raise ValueError(f"expected the domain's UUID (version 4, as the PBX shows it), got {value[:60]!r}")
+    return str(parsed)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host name or address is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+class Provider(Strict):
+    """The PBX's REST API, for accounts that are pulled from it."""
+
+    api_url: Annotated[str, AfterValidator(_api_url)] = Field(
+        default="https://api.kavkom.com", description="Address of the PBX API (URL)"
+    )
+    domain_uuid: Annotated[str, AfterValidator(_uuid4)] = Field(
+        description="The customer's domain, shown where the API token is made (UUID version 4)"
+    )
+    token: Secret = Field(description="API token ({env}, {file} or {credential})")
+    refresh_s: SecondsOrZero = Field(
+        default=300, description="How often the extension list is read again; 0: at start and on command only (seconds)"
+    )
+    timeout_s: Seconds = Field(default=10, description="Longest wait for one complete answer of the API (seconds)")
+    page_size: Annotated[int, Field(strict=True, ge=1, le=5000)] = Field(
+        default=500, description="Extensions asked for in one request (1 to 5000)"
+    )
+    ca_file: ExistingFile | None = Field(
+        default=None, description="PEM file of the authorities to trust instead of the system's own (path)"
+    )
+    allow_http: bool = Field(
+        default=False,
+        description="Allow http:// to another machine, where anyone on the way reads the token (true or false)",
+    )
+
+    @property
+    def token_in_clear(self) -> bool:
+        """Whether anyone between here and the API can read the token."""
+        parts = urlsplit(self.api_url)
+        return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+    @model_validator(mode="after")
+    def _token_stays_private(self) -> Provider:
+        if self.token_in_clear and not self.allow_http:
+            text = "http:// would send the token readable to another machine; use https://, or set allow_http: true"
+            raise merged_error(None, [(("api_url",), text)])
+        return self
+
+
+class Sip(Strict):
+    """The SIP side of this process, shared by all accounts."""
+
+    bind: Address = Field(default="0.0.0.0", description="Local address for SIP and media; 0.0.0.0: all (IP address)")
+    udp_port: LocalPort = Field(default=0, description="Local UDP port; 0: any free one")
+    tcp_port: LocalPort = Field(default=0, description="Local TCP port; 0: any free one")
+    tls_port: LocalPort = Field(default=0, description="Local TLS port; 0: any free one")
+    user_agent: Line = Field(default=f"softphone/{__version__}", description="What the phone calls itself (text)")
+    keepalive_s: SecondsOrZero = Field(
+        default=15, description="Pause between keep-alive packets on an idle link; 0: none (seconds)"
+    )
+    retry_min_s: Seconds = Field(
+        default=2, description="First pause before a failed registration is tried again (seconds)"
+    )
+    retry_max_s: Seconds = Field(default=60, description="Longest pause between tries; it doubles up to here (seconds)")
+    probe_s: SecondsOrZero = Field(
+        default=20, description="Pause between OPTIONS that prove the link to the registrar; 0: none (seconds)"
+    )
+    probe_timeout_s: Seconds = Field(
+        default=8, description="Without an answer for so long the link is dead and is made anew (seconds)"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Sip:
+        if self.retry_min_s > self.retry_max_s:
+            raise merged_error(None, [(("retry_max_s",), f"expected at least retry_min_s ({self.retry_min_s:g})")])
+        return self
+
+
+class Calls(Strict):
+    """Limits for all calls together."""
+
+    max_calls: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
+        default=100, description="Calls of all accounts at once; further callers hear busy (calls)"
+    )
+    ring_timeout_s: Seconds = Field(
+        default=60, description="An outgoing call that nobody answers is cancelled after this (seconds)"
+    )
+    answer_timeout_s: Seconds = Field(
+        default=120, description="An incoming call that nobody answers is refused with 480 after this (seconds)"
+    )
+    max_duration_s: SecondsOrZero = Field(
+        default=0, description="Longest connected call, then it is hung up; 0: no limit (seconds)"
+    )
+    drain_s: SecondsOrZero = Field(
+        default=30, description="At stop, calls may go on for so long before they are hung up (seconds)"
+    )
+
+
+class RtpPorts(Strict):
+    """Local UDP ports for media. Written as `20000-29999`, or as `{first, last}`."""
+
+    first: PortNumber = Field(default=20000, description="First port (even)")
+    last: PortNumber = Field(default=29999, description="Last port; each call needs two")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if match := _RANGE.fullmatch(value):
+            return {"first": int(match[1]), "last": int(match[2])}
+        raise ValueError(f'expected a range such as "20000-29999", got {value[:60]!r}')
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RtpPorts:
+        if self.first % 2 or self.last < self.first + 1:
+            raise ValueError(f"expected an even first port and a larger last one, got {self}")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+class Opus(Strict):
+    """The Opus encoder."""
+
+    rate_hz: Literal[8000, 12000, 16000, 24000, 48000] = Field(
+        default=16000, description="Bandwidth of the sound: 16000 is wideband speech (8000, 12000, 16000, 24000, 48000)"
+    )
+    bitrate_bps: Annotated[int, Field(strict=True, ge=6000, le=510_000)] = Field(
+        default=24_000, description="Bits per second (6000 to 510000)"
+    )
+    complexity: Annotated[int, Field(strict=True, ge=0, le=10)] = Field(
+        default=0, description="Processor time spent for quality (0 least, 10 most)"
+    )
+    fec: bool = Field(default=True, description="Carry a spare copy of lost frames in later packets (true or false)")
+    loss_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
+        default=5, description="Packet loss the encoder prepares for; weighs how much `fec` spends (percent)"
+    )
+    dtx: bool = Field(default=False, description="Send almost nothing while nobody speaks (true or false)")
+
+
+class JitterBuffer(Strict):
+    """How long received sound waits so that late packets can still be played."""
+
+    prefetch_ms: Annotated[int, Field(strict=True, ge=0, le=2000)] = Field(
+        default=0, description="Wait before the first packet is played; 0: learn it (milliseconds)"
+    )
+    min_ms: Annotated[int, Field(strict=True, ge=0, le=2000)] = Field(
+        default=60, description="The wait never shrinks below this once it had to grow (milliseconds)"
+    )
+    max_ms: Annotated[int, Field(strict=True, ge=20, le=5000)] = Field(
+        default=240, description="The wait never grows beyond this (milliseconds)"
+    )
+    capacity_ms: Annotated[int, Field(strict=True, ge=40, le=10_000)] = Field(
+        default=500, description="Sound held at most; older sound is dropped (milliseconds)"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> JitterBuffer:
+        if not self.min_ms <= self.max_ms <= self.capacity_ms or self.prefetch_ms > self.max_ms:
+            raise ValueError("expected min_ms <= max_ms <= capacity_ms, and prefetch_ms not above max_ms")
+        return self
+
+
+class EchoCancel(Strict):
+    """Takes the loudspeaker's sound out of the microphone's; only for calls on sound devices."""
+
+    enabled: bool = Field(default=True, description="Cancel echo (true or false)")
+    tail_ms: Annotated[int, Field(strict=True, ge=10, le=500)] = Field(
+        default=200, description="Longest echo that is cancelled (milliseconds)"
+    )
+
+
+class Media(Strict):
+    """Sound: the mixer, RTP, codecs and recordings."""
+
+    clock_rate_hz: Literal["auto", 8000, 16000, 48000] = Field(
+        default="auto",
+        description="Rate of the mixer; auto: 8000 if every account's codecs are narrowband, else 16000 (Hz)",
+    )
+    rtp_ports: RtpPorts = Field(
+        default=RtpPorts(), description="Local UDP ports for media, two for each call (first-last)"
+    )
+    opus: Opus = Field(default=Opus(), description="The Opus encoder")
+    jitter_buffer: JitterBuffer = Field(default=JitterBuffer(), description="Smooths late packets")
+    echo_cancel: EchoCancel = Field(default=EchoCancel(), description="Echo cancellation on sound devices")
+    recordings_dir: ConfigPath = Field(
+        default_factory=default_recordings,
+        description="Folder of recordings whose file name has no folder; default: $STATE_DIRECTORY/recordings, else"
+        " $XDG_STATE_HOME/softphone/recordings, else ~/.local/state/softphone/recordings (path)",
+    )
+
+
+class Control(Strict):
+    """The local control API: HTTP over a Unix socket."""
+
+    socket: ConfigPath = Field(
+        default_factory=default_socket,
+        description="The socket; default: $RUNTIME_DIRECTORY/control.sock, else"
+        " $XDG_RUNTIME_DIR/softphone/control.sock, else /run/softphone/control.sock (path)",
+    )
+    group: Line | None = Field(
+        default=None, description="Unix group that may use the phone; default: the daemon's own group"
+    )
+    mode: FileMode = Field(default="0660", description="File mode of the socket (octal, quoted)")
+    event_history: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = Field(
+        default=10_000, description="Events kept for clients that come back with Last-Event-ID (events)"
+    )
+
+    @property
+    def mode_bits(self) -> int:
+        """`mode` as the number that chmod takes."""
+        return int(self.mode, 8)
+
+
+class Log(Strict):
+    """What the daemon writes about itself. Secrets are never in it."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity written: debug, info, warning or error"
+    )
+    format: Literal["console", "json"] = Field(
+        default="console", description="console (for people) or json (for collectors)"
+    )
+
+
+class Config(Strict):
+    """The whole configuration."""
+
+    provider: Provider | None = Field(
+        default=None, description="The PBX's REST API, for accounts that are pulled from it"
+    )
+    accounts: tuple[Account, ...] = Field(default=(), description="Who this phone is: any number of accounts")
+    sip: Sip = Field(default=Sip(), description="The SIP side of this process, shared by all accounts")
+    calls: Calls = Field(default=Calls(), description="Limits for all calls together")
+    media: Media = Field(default_factory=lambda: Media(), description="Sound: mixer, RTP, codecs, recordings")
+    control: Control = Field(default_factory=lambda: Control(), description="The local control API")
+    log: Log = Field(default=Log(), description="What the daemon writes about itself")
+
+    @model_validator(mode="after")
+    def _accounts_fit(self) -> Config:
+        if found := list(_account_problems(self)):
+            raise merged_error(None, found)
+        return self
+
+
+def _account_problems(config: Config) -> Iterator[Found]:
+    seen: dict[str, str] = {}
+    for index, account in enumerate(config.accounts):
+        place = ("accounts", index)
+        if account.pulled and config.provider is None:
+            yield place, "is pulled from the PBX, which needs `provider:` with `domain_uuid` and `token`"
+        names = account.extensions or ()
+        for key, name in [("username", account.id)] if account.id else [("extensions", n) for n in names]:
+            if name in seen:
+                yield (*place, key), f"{name} is already an account: {seen[name]}"
+            else:
+                seen[str(name)] = f"accounts[{index}]"

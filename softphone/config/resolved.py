@@ -1,0 +1,135 @@
+"""Accounts as the engine takes them: every question of who, where and how is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from softphone.config.accounts import (
+    DEFAULT_PORTS,
+    Account,
+    AccountSettings,
+    Audio,
+    Codec,
+    Dtmf,
+    IncomingRule,
+    Srtp,
+    Tls,
+    Transport,
+)
+from softphone.config.secrets import Secret
+from softphone.config.types import HostPort
+
+Origin = Literal["static", "provider"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedAccount:
+    """One address of record that this phone is.
+
+    Two are equal when the engine would treat them alike; `entry`, the index in `accounts:`, does not count.
+    """
+
+    username: str
+    domain: str
+    password: Secret
+    auth_username: str
+    display_name: str = ""
+    origin: Origin = "static"
+    entry: int = field(default=0, compare=False)
+
+    transport: Transport = "tls"
+    port: int = DEFAULT_PORTS["tls"]
+    registrar: HostPort | None = None
+    outbound_proxy: HostPort | None = None
+    tls: Tls = Tls()
+    expires_s: int = 3600
+    register: bool = True
+    srtp: Srtp = "off"
+    codecs: tuple[Codec, ...] = ("opus", "g722", "pcma", "pcmu")
+    dtmf: Dtmf = "auto"
+    max_calls: int = 8
+    incoming: tuple[IncomingRule, ...] = ()
+    audio: Audio = Audio()
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def id(self) -> str:
+        """`user@domain`, the account's name everywhere."""
+        return f"{self.username}@{self.domain}"
+
+
+def with_settings(
+    settings: AccountSettings,
+    *,
+    username: str,
+    domain: str,
+    password: Secret,
+    auth_username: str = "",
+    display_name: str = "",
+    origin: Origin = "static",
+    entry: int = 0,
+) -> ResolvedAccount:
+    """Joins who an account is with how its configuration entry says it should be a phone."""
+    return ResolvedAccount(
+        username=username,
+        domain=domain,
+        password=password,
+        auth_username=auth_username or username,
+        display_name=display_name,
+        origin=origin,
+        entry=entry,
+        transport=settings.transport,
+        port=settings.port or DEFAULT_PORTS[settings.transport],
+        registrar=settings.registrar,
+        outbound_proxy=settings.outbound_proxy,
+        tls=settings.tls,
+        expires_s=settings.expires_s,
+        register=settings.register_,
+        srtp=settings.srtp,
+        codecs=settings.codecs,
+        dtmf=settings.dtmf,
+        max_calls=settings.max_calls,
+        incoming=settings.incoming,
+        audio=settings.audio,
+        headers=dict(settings.headers),
+    )
+
+
+def static_account(entry: Account, index: int) -> ResolvedAccount | None:
+    """The account of a static entry; None for a pulled one."""
+    if entry.username is None or entry.password is None or entry.domain is None:
+        return None
+    return with_settings(
+        entry,
+        username=entry.username,
+        domain=entry.domain,
+        password=entry.password,
+        auth_username=entry.auth_username or "",
+        display_name=entry.display_name,
+        entry=index,
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a reload means for the running accounts. `changed` holds the new form."""
+
+    added: tuple[ResolvedAccount, ...] = ()
+    changed: tuple[ResolvedAccount, ...] = ()
+    removed: tuple[ResolvedAccount, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+def diff(old: Iterable[ResolvedAccount], new: Iterable[ResolvedAccount]) -> Difference:
+    """Compares two lists by account id; order does not matter."""
+    before = {account.id: account for account in old}
+    after = {account.id: account for account in new}
+    return Difference(
+        added=tuple(account for id_, account in after.items() if id_ not in before),
+        changed=tuple(acc for id_, acc in after.items() if id_ in before and acc != before[id_]),
+        removed=tuple(account for id_, account in before.items() if id_ not in after),
+    )

@@ -1,0 +1,219 @@
+"""The small value types that the model is made of, each with the error text a person needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic import ValidationInfo as Info
+
+from softphone.config.secrets import Context
+
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?")
+_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,%-]{1,64}")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
+_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\](?::(.*))?")
+_OCTAL = re.compile(r"0?[0-7]{3}")
+
+
+class Strict(BaseModel):
+    """Base of every part of the configuration: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=True, populate_by_name=True
+    )
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` is a host name or an IP address that is safe in a URI (IPv6 without brackets)."""
+    return bool(_HOST.fullmatch(text)) or _is_address(text)
+
+
+def is_sip_user(text: str) -> bool:
+    """Whether `text` can stand before the @ of a SIP URI as it is (RFC 3261 section 25.1, less `;?/`)."""
+    return bool(_USER.fullmatch(text))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _host(value: str) -> str:
+    if not is_host(value):
+        raise ValueError(f"expected a host name or an IP address, got {value!r}")
+    return value.lower().removesuffix(".")
+
+
+def _address(value: str) -> str:
+    if not _is_address(value):
+        raise ValueError(f"expected an IP address such as 0.0.0.0, 192.0.2.7 or ::, got {value!r}")
+    return value
+
+
+def _user(value: str) -> str:
+    if not is_sip_user(value):
+        raise ValueError(f"expected a SIP user name such as 901 (1 to 64 characters, no spaces), got {value!r}")
+    return value
+
+
+def _line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("expected one line of text without control characters")
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Address = Annotated[str, AfterValidator(_address)]
+SipUser = Annotated[str, AfterValidator(_user)]
+Line = Annotated[str, Field(max_length=512), AfterValidator(_line)]
+PortNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
+LocalPort = Annotated[int, Field(strict=True, ge=0, le=65535)]
+Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400 * 7, allow_inf_nan=False)]
+SecondsOrZero = Annotated[float, Field(strict=True, ge=0, le=86_400 * 7, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """`host[:port]`; IPv6 is written in brackets, `[::1]:5061`. `port` None: the transport's usual one."""
+
+    host: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> HostPort:
+        """Raises ValueError with a text for people."""
+        host, port = _split(text)
+        wrong = f"expected host or host:port, such as sip.example.com:5061 or [::1]:5061, got {text!r}"
+        if not is_host(host) or (port is not None and not re.fullmatch("[0-9]{1,5}", port)):
+            raise ValueError(wrong)
+        if port is not None and not 1 <= int(port) <= 65535:
+            raise ValueError(f"the port must be 1 to 65535, got {port}")
+        return cls(_host(host), None if port is None else int(port))
+
+
+def _host_port(value: object) -> object:
+    if isinstance(value, HostPort):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("expected host or host:port as text")
+    return HostPort.parse(value)
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    if bracketed := _BRACKETED.fullmatch(text):
+        return bracketed[1], bracketed[2]
+    if text.count(":") > 1:
+        return text, None  # a bare IPv6 address
+    host, colon, port = text.partition(":")
+    return host, port if colon else None
+
+
+@dataclass(frozen=True)
+class Shard:
+    """This instance's part of a shared account list: `index` of `count`, counting from 1."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """`"2/5"`; raises ValueError with a text for people."""
+        match = _SHARD.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f'expected a part such as "2/5" (the second of five instances), got {text!r}')
+        index, count = int(match[1]), int(match[2])
+        if not 1 <= index <= count:
+            raise ValueError(f"parts count from 1: expected 1/{count} to {count}/{count}, got {text!r}")
+        return cls(index, count)
+
+
+def _shard(value: object) -> object:
+    if isinstance(value, Shard):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('expected a part such as "2/5" as text')
+    return Shard.parse(value)
+
+
+HostPortField = Annotated[
+    HostPort, BeforeValidator(_host_port), PlainSerializer(str), WithJsonSchema({"type": "string"})
+]
+ShardField = Annotated[
+    Shard,
+    BeforeValidator(_shard),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SHARD.pattern}$"}),
+]
+
+
+def _from_base(value: Path, info: Info) -> Path:
+    context = info.context if isinstance(info.context, Context) else Context()
+    return context.base / value.expanduser()
+
+
+def _existing(value: Path, info: Info) -> Path:
+    path = _from_base(value, info)
+    context = info.context if isinstance(info.context, Context) else Context()
+    if not context.check_files:
+        return path
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+
+
+# Relative paths start from the folder of the configuration file
+ConfigPath = Annotated[Path, AfterValidator(_from_base)]
+ExistingFile = Annotated[Path, AfterValidator(_existing)]
+
+
+def _mode(value: object) -> object:
+    text = str(value)
+    if not _OCTAL.fullmatch(text):
+        raise ValueError(f'expected an octal file mode such as "0660", got {text!r}')
+    if int(text, 8) & 0o007:
+        raise ValueError(f"mode {text} lets every user of the machine use the phone; end it with 0")
+    return text.zfill(4)
+
+
+FileMode = Annotated[str, BeforeValidator(_mode), WithJsonSchema({"type": "string", "pattern": f"^{_OCTAL.pattern}$"})]
+
+
+def _header_name(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise ValueError(f"expected a SIP header name such as X-Customer, got {value!r}")
+    if value.lower() in _RESERVED:
+        raise ValueError(f"{value} is written by the phone itself and cannot be set here")
+    return value
+
+
+_RESERVED = frozenset(
+    "from to via call-id cseq contact content-length content-type max-forwards route record-route authorization"
+    " proxy-authorization require supported allow expires f t v i m l c k".split()
+)
+HeaderName = Annotated[str, AfterValidator(_header_name)]
