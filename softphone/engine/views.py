@@ -1,0 +1,246 @@
+"""What the phone shows of itself: frozen snapshots, made of JSON-able values only.
+
+The agent makes them, everything outside (control API, CLI, tests) reads them. Times are ISO 8601 in UTC, durations are
+seconds. No view ever carries a secret. The text below a field is its description in the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+Described = dict[str, Any]
+"""The setting by which the OpenAPI document takes its field descriptions from here (read by pydantic, if at all)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountCounts:
+    """How many accounts there are, and how they fare."""
+
+    total: int = 0
+    registered: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCounts:
+    """How many calls there were since the start, and how many are running."""
+
+    total: int = 0
+    active: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeInfo:
+    """The native part of the phone."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    pjsip: str
+    """PJSIP's version."""
+    codecs: list[str]
+    """The codecs built in, as `name/clock rate`, the preferred one first."""
+    openssl: str
+    """The TLS library's version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderStatus:
+    """How the extension list of the PBX's API fares."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    state: str
+    """off, starting, ok, or failed (what was known before stays in force)."""
+    cause: str = ""
+    """Why it failed, in plain English."""
+    extensions: int = 0
+    """How many extensions the last list gave us."""
+    last_success: str | None = None
+    """When the list was last read."""
+    retry_in_s: float | None = None
+    """When it is read again, in seconds."""
+    problems: list[str] = field(default_factory=list)
+    """What was passed over in the list, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStatus:
+    """The phone as a whole."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    version: str
+    started: str
+    """When the process started."""
+    uptime_s: float
+    ready: bool
+    """Whether it can do its work: running, and the accounts that should be registered are."""
+    state: str
+    """starting, running, draining (no new calls), or stopped."""
+    accounts: AccountCounts
+    calls: CallCounts
+    provider: ProviderStatus | None
+    """None where every account is static."""
+    native: NativeInfo
+    problems: list[str] = field(default_factory=list)
+    """What is wrong now, one plain sentence each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """An account: an address of record that registers."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    id: str
+    """`username@domain`."""
+    username: str
+    domain: str
+    display_name: str
+    transport: str
+    """tls, tcp or udp."""
+    registrar: str
+    """Where REGISTER goes, `host:port`."""
+    state: str
+    """unregistered, registering, registered, failed, unregistering, disabled, or not_registering (by configuration)."""
+    expires_s: int
+    """What the registrar granted; before that, what is asked for."""
+    registered_since: str | None = None
+    code: int = 0
+    """The last SIP status that REGISTER got; 0 where there was no SIP answer."""
+    reason: str = ""
+    """The reason phrase that came with it."""
+    cause: str = ""
+    """Why registration failed, in plain English."""
+    advice: str = ""
+    """What to do about it."""
+    retry_in_s: float | None = None
+    """When it is tried again, in seconds."""
+    srtp: str = "off"
+    """off, prefer or mandatory."""
+    codecs: list[str] = field(default_factory=list)
+    """In order of preference."""
+    calls: int = 0
+    """Running calls of this account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioRoute:
+    """Where a call's sound goes to and comes from."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    route: Literal["null", "device", "file"] = "null"
+    """null: nowhere (plays and recordings work all the same); device: a sound device; file: a file is what we say."""
+    input: str | None = None
+    """device: the microphone's name, None for the default one."""
+    output: str | None = None
+    """device: the loudspeaker's name, None for the default one."""
+    file: str | None = None
+    """file: what is played to the far end."""
+    loop: bool = False
+    """file: whether it starts anew at its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnd:
+    """How and why a call ended."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    reason: str
+    """The one word: answered calls end by hangup, others as busy, rejected, no_answer, cancelled, lost and so on."""
+    by: str
+    """local, remote or network."""
+    code: int
+    """The SIP status that ended it, 0 where none did."""
+    sip_reason: str
+    """The reason phrase, or what a Reason header said (RFC 3326)."""
+    phase: str
+    """Where the call stood: dialing, ringing, incoming or active."""
+    cause: str
+    """The same in plain English."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordView:
+    """A running recording."""
+
+    id: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallView:
+    """A call, running or ended in the last minutes."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    id: str
+    """`c1`, `c2`, … unique in this run of the process."""
+    account: str
+    direction: Literal["out", "in"]
+    state: str
+    """dialing, ringing, early (early media), incoming, answering, active, ending or ended."""
+    remote: str
+    """The far end's URI."""
+    remote_name: str = ""
+    """The far end's display name."""
+    called: str = ""
+    """What was dialled: by us, or by the caller to reach us."""
+    sip_call_id: str = ""
+    """The dialog's Call-ID, the same in the PBX's own traces."""
+    headers: dict[str, list[str]] = field(default_factory=dict)
+    """What the far end's INVITE says of the caller."""
+    created: str
+    answered: str | None = None
+    ended: str | None = None
+    duration_s: float = 0.0
+    """Since the answer; 0 where there was none."""
+    codec: str = ""
+    clock_rate_hz: int = 0
+    direction_media: str = ""
+    """Ours as in SDP: sendrecv, sendonly, recvonly or inactive; empty before there is media."""
+    srtp: str = ""
+    """The SRTP suite in use, empty for plain RTP."""
+    early_media: bool = False
+    """Whether the far end sent media before it answered."""
+    plays: list[str] = field(default_factory=list)
+    """Ids of files being played to the far end."""
+    records: list[RecordView] = field(default_factory=list)
+    audio: AudioRoute = field(default_factory=AudioRoute)
+    end: CallEnd | None = None
+    """None while the call runs."""
+    quality: dict[str, Any] | None = None
+    """RTP figures, None before there is media."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEndView:
+    """A finished recording."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    record: str
+    """The recording's id."""
+    file: str
+    reason: str
+    """stopped, failed (see `error`), call_ended or max_duration."""
+    duration_s: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceView:
+    """A sound device."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    name: str
+    inputs: int
+    """How many channels it records; 0: it cannot."""
+    outputs: int
+    """How many channels it plays; 0: it cannot."""
+    driver: str
+    default_rate_hz: int
