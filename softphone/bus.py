@@ -66,6 +66,11 @@ class Subscription:
         self._queue.append(record)
         self._ready.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many records are queued."""
+        return len(self._queue)
+
     async def get(self) -> Record:
         """The next record. Raises SubscriberTooSlow, or StopAsyncIteration after `close`."""
         while not self._queue:
@@ -105,6 +110,11 @@ class Bus:
         self._history: deque[Record] = deque(maxlen=history)
         self._subscriptions: list[Subscription] = []
         self._listeners: list[Callable[[Record], None]] = []
+
+    @property
+    def last_id(self) -> str:
+        """The id of the last event; `<boot>-0` before the first. Whoever subscribes after it misses nothing."""
+        return f"{self.boot}-{self._seq}"
 
     def publish(self, event: Event) -> Record:
         """Gives the event its id and hands it on, in order, to all that subscribed."""
