@@ -1,0 +1,42 @@
+/* Compile-time settings of our PJSIP (copied to pjlib/include/pj/config_site.h).
+ *
+ * Everything here is either a limit that PJSIP fixes when it is compiled, or a
+ * setting that has no run-time switch. Run-time choices belong to the agent. */
+
+/* --- limits: 1,000 calls on 1,000 accounts, with room for what surrounds them --- */
+#define PJSUA_MAX_CALLS                 1000
+#define PJSUA_MAX_ACC                   1024
+#define PJSUA_MAX_CONF_PORTS            4000
+#define PJSUA_MAX_PLAYERS               32
+#define PJSUA_MAX_RECORDERS             32
+
+/* A call needs two media sockets, an account may need a connection of its own.
+ * The default for transports is the number of handles: the same thing, said aloud. */
+#define PJ_IOQUEUE_MAX_HANDLES          8000
+#define PJSIP_MAX_TRANSPORTS            8000
+
+/* One dialog per call and one per subscription; a transaction lives on for up to
+ * 32 s after its request, so 1,000 registrations and calls need many of them.
+ * (Hash table sizes: powers of two minus one, as upstream's are.) */
+#define PJSIP_MAX_DIALOG_COUNT          4095
+#define PJSIP_MAX_TSX_COUNT             16383
+
+/* The largest SIP message taken in one piece. The default (4,000) cuts an INVITE with
+ * ICE candidates, DTLS fingerprint and a long header list. */
+#define PJSIP_MAX_PKT_LEN               16000
+
+/* More packets per wake-up than the default of 16: at 1,000 calls every wake-up finds more. */
+#define PJ_IOQUEUE_MAX_EVENTS_IN_SINGLE_POLL 64
+
+/* --- behaviour --- */
+#define PJ_HAS_IPV6                     1
+
+/* CRLF keep-alive (RFC 5626 section 3.5.1) on TCP and TLS, seconds. 90 outlives many NAT bindings. */
+#define PJSIP_TCP_KEEP_ALIVE_INTERVAL   30
+#define PJSIP_TLS_KEEP_ALIVE_INTERVAL   30
+
+/* DTLS-SRTP (RFC 5764), which WebRTC peers require. */
+#define PJMEDIA_SRTP_HAS_DTLS           1
+
+/* No pictures. */
+#define PJMEDIA_HAS_VIDEO               0

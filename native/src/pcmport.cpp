@@ -1,0 +1,272 @@
+#include "pcmport.hpp"
+
+#include <pjsua-lib/pjsua.h>
+
+#include "pcmstate.hpp"
+
+#define THIS_FILE "pcmport.cpp"
+
+namespace pj {
+
+namespace {
+
+/* PJLIB must know every thread that calls it; a garbage collector may run in any. */
+void registerThread()
+{
+    static thread_local pj_thread_desc description;
+    static thread_local pj_thread_t *thread;
+    if (pjsua_get_state() == PJSUA_STATE_NULL || pj_thread_is_registered()) return;
+    pj_bzero(description, sizeof(description));
+    pj_thread_register("python", description, &thread);
+}
+
+/* Pools of ports come from a factory that is never destroyed: PJSUA destroys its own in libDestroy(), and a port's
+ * lock, which comes from the factory of the port's pool, must live as long as the port. */
+pj_pool_factory *factory()
+{
+    static pj_caching_pool pools;
+    static std::once_flag once;
+    std::call_once(once, [] { pj_caching_pool_init(&pools, NULL, 4 * 1024 * 1024); });
+    return &pools.factory;
+}
+
+/* port_data.pdata is a shared_ptr on the heap: the mixer's hold on the state. */
+std::shared_ptr<PcmPortState> &held(pjmedia_port *port)
+{
+    return *(std::shared_ptr<PcmPortState> *)port->port_data.pdata;
+}
+
+pj_status_t onPut(pjmedia_port *port, pjmedia_frame *frame)
+{
+    held(port)->put(frame);
+    return PJ_SUCCESS;
+}
+
+pj_status_t onGet(pjmedia_port *port, pjmedia_frame *frame)
+{
+    held(port)->get(frame);
+    return PJ_SUCCESS;
+}
+
+pj_status_t onDestroy(pjmedia_port *port)
+{
+    pj_pool_t *pool = held(port)->pool;
+    delete &held(port); /* may free *port */
+    pj_pool_release(pool);
+    return PJ_SUCCESS;
+}
+
+bool mixerIsUp()
+{
+    pjsua_state state = pjsua_get_state();
+    return state != PJSUA_STATE_NULL && state != PJSUA_STATE_CLOSING;
+}
+
+bool valid(const PcmPortConfig &c)
+{
+    /* Upper bounds keep the arithmetic and the memory sane; they are far beyond any use. */
+    return c.clockRate >= 8000 && c.clockRate <= 192000 && c.channelCount >= 1 && c.channelCount <= 2 &&
+           c.ptimeUsec >= 5000 && c.ptimeUsec <= 200000 && c.rxBufMs <= 600000 && c.txBufMs <= 600000 &&
+           c.rxNotifyMs <= 600000 && c.txPrefillMs <= 600000 && c.txMaxMs <= 600000 && c.txLowMs <= 600000;
+}
+
+void describe(PcmPortState &state, const std::string &name)
+{
+    const PcmPortConfig &c = state.config;
+    pj_str_t stored;
+    pj_strdup2_with_null(state.pool, &stored, name.c_str());
+    pjmedia_port_info_init(&state.port.info, &stored, PJMEDIA_SIG_CLASS_APP('P', 'C', 'M'), c.clockRate,
+                           c.channelCount, 16, (unsigned)(state.frameBytes / 2));
+    state.port.put_frame = &onPut;
+    state.port.get_frame = &onGet;
+    state.port.on_destroy = &onDestroy;
+}
+
+/* Adds the port to the mixer; on failure nothing is left of it. */
+pj_status_t enterMixer(const std::shared_ptr<PcmPortState> &state)
+{
+    state->port.port_data.pdata = new std::shared_ptr<PcmPortState>(state);
+    pj_status_t status = pjmedia_port_init_grp_lock(&state->port, state->pool, NULL);
+    if (status != PJ_SUCCESS) {
+        onDestroy(&state->port);
+        return status;
+    }
+    pjsua_conf_port_id id = PJSUA_INVALID_ID;
+    status = pjsua_conf_add_port(state->pool, &state->port, &id);
+    if (status != PJ_SUCCESS) {
+        pjmedia_port_destroy(&state->port);
+        return status;
+    }
+    state->portId = id;
+    return PJ_SUCCESS;
+}
+
+PcmPortStat since(PcmPortStat now, const PcmPortStat &base)
+{
+    now.framesPut -= base.framesPut;
+    now.framesGet -= base.framesGet;
+    now.framesSilent -= base.framesSilent;
+    now.rxOverruns -= base.rxOverruns;
+    now.txUnderruns -= base.txUnderruns;
+    now.txIdle -= base.txIdle;
+    now.txDroppedBytes -= base.txDroppedBytes;
+    now.txPlayedBytes -= base.txPlayedBytes;
+    now.wakeups -= base.wakeups;
+    now.late15 -= base.late15;
+    now.late20 -= base.late20;
+    return now;
+}
+
+} // namespace
+
+PcmPortConfig::PcmPortConfig()
+    : clockRate(16000), channelCount(1), ptimeUsec(20000), rxBufMs(1000), txBufMs(1000), rxNotifyMs(20), txPrefillMs(0),
+      txMaxMs(0), txLowMs(0), rxFillSilence(true)
+{
+}
+
+PcmPort::PcmPort() {}
+
+PcmPort::~PcmPort()
+{
+    close();
+}
+
+std::shared_ptr<PcmPortState> PcmPort::state() const
+{
+    std::lock_guard<std::mutex> hold(guard_);
+    return state_;
+}
+
+bool PcmPort::isOpen() const
+{
+    return state() != nullptr;
+}
+
+int PcmPort::open(const std::string &name, const PcmPortConfig &config, PcmHub *hub) PJSUA2_THROW(Error)
+{
+    if (isOpen()) { PJSUA2_RAISE_ERROR(PJ_EEXISTS); }
+    if (!valid(config)) { PJSUA2_RAISE_ERROR(PJ_EINVAL); }
+    if (!mixerIsUp()) { PJSUA2_RAISE_ERROR(PJ_EINVALIDOP); }
+    registerThread();
+
+    auto fresh = std::make_shared<PcmPortState>(config, hub ? hub->state : nullptr);
+    if (hub) {
+        fresh->slot = hub->state->join(fresh);
+        if (fresh->slot < 0) { PJSUA2_RAISE_ERROR(PJ_ETOOMANY); }
+    }
+    fresh->pool = pj_pool_create(factory(), "pcm%p", 1024, 1024, NULL);
+    pj_status_t status = PJ_ENOMEM;
+    if (fresh->pool) {
+        describe(*fresh, name);
+        status = enterMixer(fresh);
+    }
+    if (status != PJ_SUCCESS) {
+        if (hub) hub->state->leave(fresh->slot);
+        PJSUA2_RAISE_ERROR(status);
+    }
+    std::lock_guard<std::mutex> hold(guard_);
+    id = fresh->portId;
+    state_ = fresh;
+    return id;
+}
+
+void PcmPort::close()
+{
+    std::shared_ptr<PcmPortState> old;
+    {
+        std::lock_guard<std::mutex> hold(guard_);
+        old.swap(state_);
+        id = PJSUA_INVALID_ID;
+    }
+    if (!old) return;
+    if (old->hub) old->hub->leave(old->slot);
+    if (mixerIsUp()) {
+        registerThread();
+        pjsua_conf_remove_port(old->portId);
+    }
+    pjmedia_port_destroy(&old->port); /* our hold; the mixer lets go of its own when it has removed the port */
+}
+
+unsigned PcmPort::write(const void *data, size_t n)
+{
+    auto s = state();
+    if (!s) return 0;
+    std::lock_guard<std::mutex> hold(s->app);
+    return (unsigned)s->write(data, n);
+}
+
+unsigned PcmPort::readRaw(void *into, size_t size)
+{
+    auto s = state();
+    if (!s) return 0;
+    std::lock_guard<std::mutex> hold(s->app);
+    return (unsigned)s->read(into, size);
+}
+
+unsigned PcmPort::readable() const
+{
+    auto s = state();
+    return s ? (unsigned)s->rx.level() : 0;
+}
+
+unsigned PcmPort::writable() const
+{
+    auto s = state();
+    if (!s) return 0;
+    std::lock_guard<std::mutex> hold(s->app);
+    return (unsigned)s->tx.room();
+}
+
+unsigned PcmPort::frameBytes() const
+{
+    auto s = state();
+    return s ? (unsigned)s->frameBytes : 0;
+}
+
+void PcmPort::notifyDrained()
+{
+    auto s = state();
+    if (s) s->armDrained();
+}
+
+unsigned PcmPort::takeEvents()
+{
+    auto s = state();
+    return s ? s->events.exchange(0) : 0;
+}
+
+void PcmPort::flushTx()
+{
+    auto s = state();
+    if (!s) return;
+    std::lock_guard<std::mutex> hold(s->app);
+    s->tx.skip();
+}
+
+void PcmPort::flushRx()
+{
+    auto s = state();
+    if (!s) return;
+    std::lock_guard<std::mutex> hold(s->app);
+    s->read(nullptr, s->rx.level());
+}
+
+PcmPortStat PcmPort::stat() const
+{
+    auto s = state();
+    if (!s) return PcmPortStat{};
+    std::lock_guard<std::mutex> hold(s->app);
+    return since(s->absolute(), s->base);
+}
+
+void PcmPort::resetStat()
+{
+    auto s = state();
+    if (!s) return;
+    std::lock_guard<std::mutex> hold(s->app);
+    s->forgetLongest.store(true);
+    s->base = s->absolute();
+}
+
+} // namespace pj
