@@ -108,7 +108,7 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             continue  # a damaged packet costs its own milliseconds, not the rest of the file
         yield from frames
 
@@ -182,7 +182,7 @@ def _understandable(path: Path) -> Iterator[None]:
     """FFmpeg's errors, and those of reading a failing disk, in words."""
     try:
         yield
-    except av.error.InvalidDataError as error:
+    except (av.error.InvalidDataError, av.error.EOFError) as error:
         raise MediaError(f"{path}: this is not a sound file, or it is damaged") from error
     except av.error.FFmpegError as error:
         raise MediaError(f"{path}: cannot be decoded ({error.strerror})") from error

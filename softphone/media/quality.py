@@ -107,7 +107,8 @@ class StreamQuality:
     """One call's media in figures, both directions. Times in milliseconds; None where nothing is known yet.
 
     `rx_lost` never arrived; `rx_discarded` came too late to be played, which sounds the same. `tx_lost` is what the far
-    end reports by RTCP. The last three fields are computed: loss as heard here, R and MOS (None before the first packet).
+    end reports by RTCP. The last three fields are computed: loss as heard here, R and
+    MOS (both None before the first packet).
     """
 
     codec: str = ""

@@ -54,8 +54,9 @@ class Pcm:
         if rate_hz != self.rate_hz:
             raise MediaError(f"this sound is PCM at {self.rate_hz} Hz, the mixer runs at {rate_hz} Hz")
         step = rate_hz * BYTES_PER_SAMPLE
-        for start in range(0, len(self.pcm) - len(self.pcm) % BYTES_PER_SAMPLE, step):
-            yield self.pcm[start : start + step]
+        size = len(self.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+        for start in range(0, size, step):
+            yield self.pcm[start : min(start + step, size)]
 
 
 @dataclass(frozen=True, slots=True)
