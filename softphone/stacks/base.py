@@ -138,6 +138,7 @@ class LegEnded:
     """The last report of a leg. `code` 0: no SIP answer was involved. `bye`: the far end sent BYE or CANCEL.
 
     `cause` explains network faults in plain English, '' otherwise. `headers` are of the message that ended it.
+    `quality` holds the media's last figures.
     """
 
     code: int
@@ -145,6 +146,7 @@ class LegEnded:
     bye: bool = False
     cause: str = ""
     headers: Headers = field(default_factory=dict)
+    quality: StreamQuality | None = None
 
 
 LegReport = Progress | Answered | MediaChanged | Digit | DigitSent | DigitFailed | SecurityLowered | LegEnded

@@ -1,0 +1,154 @@
+#include "signalling.hpp"
+
+#include <pjsua-lib/pjsua.h>
+#include <pjsua-lib/pjsua_internal.h>
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <mutex>
+#include <tuple>
+
+#define THIS_FILE "signalling.cpp"
+
+namespace pj {
+
+namespace {
+
+using Key = std::tuple<std::string, unsigned, int>; /* host in lower case, port, transport type without the v6 flag */
+
+struct Pins {
+    std::mutex lock; /* held for a map look-up only: the SIP thread never waits for Python here */
+    std::map<Key, pj_sockaddr> table;
+    pjsip_resolver_t *fallback = nullptr; /* lives in a pool of the endpoint */
+};
+
+Pins &pins()
+{
+    static Pins all;
+    return all;
+}
+
+std::string lower(std::string text)
+{
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+    return text;
+}
+
+int transportType(const std::string &name)
+{
+    if (name == "udp") return PJSIP_TRANSPORT_UDP;
+    if (name == "tcp") return PJSIP_TRANSPORT_TCP;
+    if (name == "tls") return PJSIP_TRANSPORT_TLS;
+    return PJSIP_TRANSPORT_UNSPECIFIED;
+}
+
+bool lookUp(const pjsip_host_info *target, pj_sockaddr &found)
+{
+    std::string host(target->addr.host.ptr, (size_t)target->addr.host.slen);
+    int type = target->type & ~PJSIP_TRANSPORT_IPV6;
+    std::lock_guard<std::mutex> hold(pins().lock);
+    auto it = pins().table.find(Key(lower(host), (unsigned)target->addr.port, type));
+    if (it == pins().table.end()) return false;
+    found = it->second;
+    return true;
+}
+
+void resolve(pjsip_resolver_t *, pj_pool_t *pool, const pjsip_host_info *target, void *token,
+             pjsip_resolver_callback *done)
+{
+    pjsip_server_addresses result;
+    pj_bzero(&result, sizeof(result));
+    pj_sockaddr address;
+    if (!lookUp(target, address)) {
+        pjsip_resolve(pins().fallback, pool, target, token, done);
+        return;
+    }
+    int type = target->type & ~PJSIP_TRANSPORT_IPV6;
+    if (address.addr.sa_family == pj_AF_INET6()) type |= PJSIP_TRANSPORT_IPV6;
+    result.count = 1;
+    result.entry[0].type = (pjsip_transport_type_e)type;
+    result.entry[0].addr = address;
+    result.entry[0].addr_len = (int)pj_sockaddr_get_len(&address);
+    (*done)(PJ_SUCCESS, token, &result);
+}
+
+pjsip_transport *transportOf(int accountId)
+{
+    /* The caller holds PJSUA_LOCK. */
+    if (!pjsua_acc_is_valid(accountId) || !pjsua_var.acc[accountId].regc) return nullptr;
+    pjsip_regc_info info;
+    if (pjsip_regc_get_info(pjsua_var.acc[accountId].regc, &info) != PJ_SUCCESS) return nullptr;
+    return info.transport;
+}
+
+} // namespace
+
+void installPins() PJSUA2_THROW(Error)
+{
+    pj_pool_t *pool = pjsua_pool_create("pins", 512, 512);
+    if (!pool) { PJSUA2_RAISE_ERROR(PJ_ENOMEM); }
+    PJSUA2_CHECK_EXPR(pjsip_resolver_create(pool, &pins().fallback));
+    static pjsip_ext_resolver external = {&resolve};
+    PJSUA2_CHECK_EXPR(pjsip_endpt_set_ext_resolver(pjsua_get_pjsip_endpt(), &external));
+}
+
+void pinAddress(const std::string &host, unsigned port, const std::string &transport, const std::string &address,
+                unsigned addressPort) PJSUA2_THROW(Error)
+{
+    int type = transportType(transport);
+    if (type == PJSIP_TRANSPORT_UNSPECIFIED) { PJSUA2_RAISE_ERROR(PJ_EINVAL); }
+    pj_str_t text = pj_str(const_cast<char *>(address.c_str()));
+    pj_sockaddr parsed;
+    int family = address.find(':') == std::string::npos ? pj_AF_INET() : pj_AF_INET6();
+    PJSUA2_CHECK_EXPR(pj_sockaddr_init(family, &parsed, &text, (pj_uint16_t)addressPort));
+    std::lock_guard<std::mutex> hold(pins().lock);
+    pins().table[Key(lower(host), port, type)] = parsed;
+}
+
+void unpinAddress(const std::string &host, unsigned port, const std::string &transport)
+{
+    std::lock_guard<std::mutex> hold(pins().lock);
+    pins().table.erase(Key(lower(host), port, transportType(transport)));
+}
+
+unsigned long long transportKey(TransportHandle handle)
+{
+    return (unsigned long long)(size_t)handle;
+}
+
+unsigned long long accountTransport(int accountId)
+{
+    PJSUA_LOCK();
+    pjsip_transport *transport = transportOf(accountId);
+    PJSUA_UNLOCK();
+    return transportKey(transport);
+}
+
+bool closeAccountTransport(int accountId)
+{
+    PJSUA_LOCK();
+    pjsip_transport *transport = transportOf(accountId);
+    if (transport) pjsip_transport_add_ref(transport);
+    PJSUA_UNLOCK();
+    if (!transport) return false;
+    /* Forced: the link is believed dead, so there is nothing to wait for. */
+    pjsip_transport_shutdown2(transport, PJ_TRUE);
+    pjsip_transport_dec_ref(transport);
+    return true;
+}
+
+std::string srtpSuite(int callId, unsigned mediaIndex)
+{
+    pjmedia_transport_info info;
+    pjmedia_transport_info_init(&info);
+    if (pjsua_call_get_med_transport_info(callId, mediaIndex, &info) != PJ_SUCCESS) return "";
+    for (unsigned i = 0; i < info.specific_info_cnt; ++i) {
+        if (info.spc_info[i].type != PJMEDIA_TRANSPORT_TYPE_SRTP) continue;
+        const pjmedia_srtp_info *srtp = (const pjmedia_srtp_info *)info.spc_info[i].buffer;
+        if (srtp->active) return std::string(srtp->tx_policy.name.ptr, (size_t)srtp->tx_policy.name.slen);
+    }
+    return "";
+}
+
+} // namespace pj

@@ -1,0 +1,5 @@
+/* See signalling.hpp. */
+%{
+#include "signalling.hpp"
+%}
+%include "signalling.hpp"

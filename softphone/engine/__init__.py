@@ -1,0 +1,1 @@
+"""What a call and an account are, whatever stack carries them."""

@@ -1,0 +1,248 @@
+"""The life of a registration as a pure function: (state, input) -> (state, actions). No I/O, no clock.
+
+    unregistered ──> registering ──200──> registered ──(refresh by the stack)──> registered
+                          │                   │ connection lost, or no answer to a probe
+                          └──failure──> failed (retry timer) <──┘ at once: registering
+
+Delays: the first retry comes after about `retry_min_s`, doubled up to `retry_max_s`. A refused password is retried
+slowly, since PBXs ban addresses that try often: from AUTH_RETRY_MIN_S to AUTH_RETRY_MAX_S, after the secret has been
+fetched anew once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from softphone.stacks.base import ConnectionLost, ProbeAnswered, RegistrationFailed, RegistrationOk
+
+AUTH_RETRY_MIN_S = 60.0
+AUTH_RETRY_MAX_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterWanted:
+    """Register now: at start, on command, or since settings or addresses changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnregisterWanted:
+    """Take our contact back and stay silent until RegisterWanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretStays:
+    """The secret was fetched anew and is the same, or cannot be fetched: the refusal stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    name: str
+
+
+ReportInput = RegistrationOk | RegistrationFailed | ConnectionLost | ProbeAnswered
+Input = RegisterWanted | UnregisterWanted | SecretStays | TimerFired | ReportInput
+
+
+@dataclass(frozen=True, slots=True)
+class SendRegister:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SendUnregister:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SendProbe:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ResetConnection:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSecret:
+    """Ask the provider for the present password; the owner answers with RegisterWanted or SecretStays."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """Set the retry timer. `auth`: the slow one. `failures` counts from 0: the delay doubles with each."""
+
+    failures: int
+    auth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    name: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellRegistering:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TellRegistered:
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class TellFailed:
+    """Comes right after the RetryAfter whose delay it names."""
+
+    failure: RegistrationFailed
+
+
+@dataclass(frozen=True, slots=True)
+class TellConnectionLost:
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellUnregistered:
+    pass
+
+
+Action = (
+    SendRegister
+    | SendUnregister
+    | SendProbe
+    | ResetConnection
+    | FetchSecret
+    | RetryAfter
+    | StartTimer
+    | StopTimer
+    | TellRegistering
+    | TellRegistered
+    | TellFailed
+    | TellConnectionLost
+    | TellUnregistered
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationState:
+    """Where a registration stands. `pulled`: the secret comes from the provider and can be fetched anew."""
+
+    phase: str = "unregistered"
+    pulled: bool = False
+    probe_s: float = 20.0
+    probe_timeout_s: float = 8.0
+    failures: int = 0
+    refetched: bool = False
+    failure: RegistrationFailed | None = None
+
+
+Step = tuple[RegistrationState, tuple[Action, ...]]
+_NOTHING: tuple[Action, ...] = ()
+_QUIET: tuple[Action, ...] = (StopTimer("retry"), StopTimer("probe"), StopTimer("probe_deadline"))
+
+
+def step(state: RegistrationState, what: Input) -> Step:
+    """The only transition function. What makes no sense in a state changes nothing."""
+    match what:
+        case RegisterWanted():
+            return _register(state)
+        case UnregisterWanted():
+            return _unregister(state)
+        case RegistrationOk(expires_s):
+            return _ok(state, expires_s)
+        case RegistrationFailed():
+            return _failed(state, what)
+        case ConnectionLost(cause):
+            return _lost(state, cause)
+        case ProbeAnswered():
+            return _probe_answered(state)
+        case SecretStays():
+            return _give_up_on_secret(state)
+        case TimerFired(name):
+            return _timer(state, name)
+
+
+def _register(state: RegistrationState) -> Step:
+    begun = replace(state, phase="registering", failures=0 if state.phase == "registered" else state.failures)
+    return begun, (*_QUIET, TellRegistering(), SendRegister())
+
+
+def _unregister(state: RegistrationState) -> Step:
+    if state.phase in ("registered", "registering"):
+        return replace(state, phase="unregistering"), (*_QUIET, SendUnregister())
+    if state.phase == "unregistering":
+        return state, _NOTHING
+    return replace(state, phase="unregistered"), (*_QUIET, TellUnregistered())
+
+
+def _ok(state: RegistrationState, expires_s: int) -> Step:
+    if expires_s == 0 or state.phase == "unregistering":
+        gone = replace(state, phase="unregistered", failures=0, failure=None)
+        return (gone, (*_QUIET, TellUnregistered())) if state.phase == "unregistering" else (state, _NOTHING)
+    if state.phase == "unregistered":
+        return state, _NOTHING
+    first = state.phase != "registered"
+    good = replace(state, phase="registered", failures=0, refetched=False, failure=None)
+    timers = (StopTimer("retry"), StopTimer("probe_deadline"), *_probe_timer(state))
+    return good, (*timers, TellRegistered(expires_s)) if first else timers
+
+
+def _probe_timer(state: RegistrationState) -> tuple[Action, ...]:
+    return (StartTimer("probe", state.probe_s),) if state.probe_s > 0 else ()
+
+
+def _failed(state: RegistrationState, failure: RegistrationFailed) -> Step:
+    if state.phase == "unregistering":
+        return replace(state, phase="unregistered", failure=None), (*_QUIET, TellUnregistered())
+    if state.phase not in ("registering", "registered"):
+        return state, _NOTHING
+    failed = replace(state, phase="failed", failure=failure)
+    if failure.auth and state.pulled and not state.refetched:
+        return replace(failed, refetched=True), (*_QUIET, FetchSecret())
+    return _retry(failed, failure, () if failure.code else (ResetConnection(),))
+
+
+def _retry(state: RegistrationState, failure: RegistrationFailed, first: tuple[Action, ...]) -> Step:
+    retry = RetryAfter(state.failures, failure.auth)
+    later = replace(state, failures=state.failures + 1)
+    return later, (*_QUIET, *first, retry, TellFailed(failure))
+
+
+def _give_up_on_secret(state: RegistrationState) -> Step:
+    if state.phase != "failed" or state.failure is None:
+        return state, _NOTHING
+    return _retry(state, state.failure, ())
+
+
+def _lost(state: RegistrationState, cause: str) -> Step:
+    """A link that breaks while registered is replaced at once; in any other phase its REGISTER fails by itself."""
+    if state.phase != "registered":
+        return state, _NOTHING
+    begun = replace(state, phase="registering")
+    return begun, (*_QUIET, TellConnectionLost(cause), TellRegistering(), SendRegister())
+
+
+def _probe_answered(state: RegistrationState) -> Step:
+    if state.phase != "registered":
+        return state, _NOTHING
+    return state, (StopTimer("probe_deadline"), *_probe_timer(state))
+
+
+def _timer(state: RegistrationState, name: str) -> Step:
+    if name == "retry" and state.phase == "failed":
+        return replace(state, phase="registering"), (TellRegistering(), SendRegister())
+    if name == "probe" and state.phase == "registered":
+        return state, (SendProbe(), StartTimer("probe_deadline", state.probe_timeout_s))
+    if name == "probe_deadline" and state.phase == "registered":
+        silent = f"the registrar has not answered for {state.probe_timeout_s:g} s: the connection is dead"
+        lost, actions = _lost(state, silent)
+        return lost, (*actions[:-1], ResetConnection(), actions[-1])
+    return state, _NOTHING

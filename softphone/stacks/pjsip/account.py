@@ -1,0 +1,279 @@
+"""An address of record on PJSIP: registration, probes, and the legs that belong to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pjsua2 as pj
+
+from softphone.addresses import HostPort, NameAddr
+from softphone.aio import Tasks
+from softphone.config.resolved import ResolvedAccount
+from softphone.errors import SipError
+from softphone.stacks.base import (
+    AccountReport,
+    AccountSink,
+    ConnectionLost,
+    IncomingInvite,
+    LegSink,
+    OutgoingInvite,
+    ProbeAnswered,
+    RegistrationFailed,
+    RegistrationOk,
+)
+from softphone.stacks.pjsip import messages, sdp
+from softphone.stacks.pjsip.failures import Fault, status_fault
+from softphone.stacks.pjsip.hop import Hop, callback
+from softphone.stacks.pjsip.leg import PjLeg, _Call
+from softphone.stacks.pjsip.settings import account_config, first_hop
+from softphone.stacks.pjsip.where import LookupFailed, Target, local_address, look_up
+
+if TYPE_CHECKING:
+    from softphone.stacks.pjsip.stack import PjStack
+
+log = logging.getLogger(__name__)
+
+_EBUSY = 70011  # PJ_EBUSY: a REGISTER is under way already
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What PJSIP said of a REGISTER. `answered`: the registrar sent it; `transport`: the key of its connection."""
+
+    code: int
+    reason: str
+    status: int
+    expires_s: int
+    answered: bool
+    transport: int
+
+
+class _Account(pj.Account):
+    """PJSIP's half: its methods run on PJSIP's threads, copy, and post."""
+
+    def __init__(self, owner: PjAccount, hop: Hop) -> None:
+        super().__init__()
+        self._owner: PjAccount | None = owner
+        self._hop = hop
+
+    def let_go(self) -> None:
+        self._owner = None
+
+    def _post(self, name: str, *args: Any) -> None:
+        if (owner := self._owner) is not None:
+            self._hop.post(getattr(owner, name), *args)
+
+    @callback
+    def onRegState(self, prm: Any) -> None:
+        answered = bool(prm.rdata.wholeMsg)
+        key = pj.accountTransport(self.getId()) if answered else 0
+        self._post("on_answer", _Answer(prm.code, prm.reason, prm.status, prm.expiration, answered, key))
+
+    @callback
+    def onIncomingCall(self, prm: Any) -> None:
+        # The one object that PJSIP needs at once: without it the call is refused
+        owner = self._owner
+        if owner is None:
+            return
+        call = _Call(self, self._hop, owner.rewrite, prm.callId)
+        self._post("on_incoming", call, prm.rdata.wholeMsg)
+
+    @callback
+    def onSendRequest(self, prm: Any) -> None:
+        event = prm.e.body.tsxState
+        if prm.e.type == pj.PJSIP_EVENT_TSX_STATE and event.type == pj.PJSIP_EVENT_RX_MSG:
+            self._post("on_probe_answered")
+
+
+class PjAccount:
+    """The loop's half."""
+
+    def __init__(self, stack: PjStack, settings: ResolvedAccount, sink: AccountSink) -> None:
+        self.settings = settings
+        self.hop = stack.hop
+        self._stack = stack
+        self._sink = sink
+        self._tasks = Tasks(f"account {settings.id}")
+        self._legs: set[PjLeg] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._transport = 0
+        self._target: Target | None = None
+        self._last_fault: Fault | None = None
+        self._closed = False
+        self.native: Any = _Account(self, stack.hop)
+        try:
+            self.native.create(self._config(), False)
+        except pj.Error as error:
+            raise SipError(f"account {settings.id} cannot be set up: {error.reason}") from None
+
+    def _config(self) -> Any:
+        local = self._target.local if self._target else ""
+        transport = self._stack.transport_for(self.settings)
+        return account_config(self.settings, self._stack.options, transport, local)
+
+    # ---- registration
+
+    def register(self) -> None:
+        self._tasks.spawn(self._register(), "register")
+
+    async def _register(self) -> None:
+        self._last_fault = None
+        try:
+            await self._find_registrar()
+        except LookupFailed as failure:
+            self._report(RegistrationFailed(0, "", failure.cause, failure.advice))
+            return
+        try:
+            self.native.setRegistration(True)
+        except pj.Error as error:
+            if error.status != _EBUSY:
+                fault = self._last_fault or status_fault(error.status)
+                self._report(RegistrationFailed(0, "", fault.cause, fault.advice))
+
+    async def _find_registrar(self) -> None:
+        """Looks the first hop up and pins it; a changed local address goes into the account's settings."""
+        host, port = first_hop(self.settings)
+        address = await look_up(host)
+        target = Target(address, port, await asyncio.to_thread(local_address, address, port))
+        if target == self._target:
+            return
+        before, self._target = self._target, target
+        name = tls_name(self.settings)
+        pj.pinAddress(name, port, self.settings.transport, target.address, port)
+        if before is None or before.local != target.local:
+            self.native.modify(self._config())
+
+    def on_answer(self, answer: _Answer) -> None:
+        if answer.answered:
+            self._transport = answer.transport
+        if answer.code // 100 == 2 and answer.status == 0:
+            self._report(RegistrationOk(max(0, answer.expires_s)))
+            return
+        log.debug("REGISTER %s: %s", self.settings.id, answer)
+        if answer.answered and answer.status == 0:
+            auth = answer.code in (401, 403, 407)
+            self._report(RegistrationFailed(answer.code, answer.reason, "", "", auth))
+            return
+        fault = self._last_fault or status_fault(answer.status)
+        code, reason = (answer.code, answer.reason) if answer.answered else (0, "")
+        self._report(RegistrationFailed(code, reason, fault.cause, fault.advice, auth=answer.answered))
+
+    def unregister(self) -> None:
+        try:
+            self.native.setRegistration(False)
+        except pj.Error as error:
+            log.info("account %s: cannot unregister: %s", self.settings.id, error.reason)
+            self._report(RegistrationOk(0))
+
+    def update(self, settings: ResolvedAccount) -> None:
+        self.settings = settings
+        self._target = None
+        try:
+            self.native.modify(self._config())
+        except pj.Error as error:
+            raise SipError(f"account {settings.id} cannot be changed: {error.reason}") from None
+
+    # ---- the connection
+
+    def probe(self) -> None:
+        prm = pj.SendRequestParam()
+        prm.method = "OPTIONS"
+        prm.txOption.targetUri = f"sip:{HostPort(self.settings.domain)}"
+        try:
+            self.native.sendRequest(prm)
+        except pj.Error as error:
+            log.info("account %s: cannot send OPTIONS: %s", self.settings.id, error.reason)
+
+    def on_probe_answered(self) -> None:
+        self._report(ProbeAnswered())
+
+    def reset_connection(self) -> None:
+        pj.closeAccountTransport(self.native.getId())
+
+    def transport_gone(self, key: int, cause: str) -> None:
+        """The stack saw a connection close; it may be ours."""
+        if key and key == self._transport:
+            self._transport = 0
+            self._report(ConnectionLost(cause))
+
+    def transport_fault(self, remote: str, fault: Fault) -> None:
+        """A connection to `remote` (address:port) could not be made; remembered for the failure that follows."""
+        if self._target and remote == str(HostPort(self._target.address, self._target.port)):
+            self._last_fault = fault
+
+    # ---- calls
+
+    def rewrite(self, text: str, offer: bool) -> str:
+        """The SDP of an incoming call, on PJSIP's thread."""
+        return sdp.narrow(text, list(self.settings.codecs))
+
+    def invite(self, invite: OutgoingInvite, sink: LegSink) -> PjLeg:
+        leg = PjLeg(self, self.hop)
+        leg.listen(sink)
+        leg.dial(invite)
+        self._legs.add(leg)
+        return leg
+
+    def on_incoming(self, call: _Call, message: str) -> None:
+        found = messages.headers(message)
+        caller = NameAddr.parse(messages.first(found, "From"))
+        sip_call_id = messages.first(found, "Call-ID")
+        leg = PjLeg.incoming(self, call, sip_call_id)
+        self._legs.add(leg)
+        if self._closed:
+            leg.reject(480)
+            return
+        invite = IncomingInvite(
+            caller=caller.uri,
+            caller_name=caller.display_name,
+            called=messages.request_uri(message),
+            sip_call_id=sip_call_id,
+            headers=found,
+        )
+        leg.listen(self._sink.incoming(leg, invite))
+
+    def leg_over(self, leg: PjLeg) -> None:
+        self._legs.discard(leg)
+        self._stack.leg_over(self)
+
+    def after(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Runs `call` later on the loop, unless the account is closed before."""
+
+        def fire() -> None:
+            self._timers.discard(handle)
+            call()
+
+        handle = asyncio.get_running_loop().call_later(delay_s, fire)
+        self._timers.add(handle)
+
+    def close(self) -> None:
+        """No more reports. Calls go on; PJSIP's account goes when the last of them is over."""
+        self._closed = True
+        self._stack.retire(self)
+
+    async def destroy(self) -> None:
+        """Takes the account off PJSIP. Its legs are over, or will never be heard of again."""
+        await self._tasks.close()
+        for handle in self._timers:
+            handle.cancel()
+        self.native.let_go()
+        with contextlib.suppress(pj.Error):
+            self.native.shutdown()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._legs)
+
+    def _report(self, report: AccountReport) -> None:
+        if not self._closed:
+            self._sink.account_report(report)
+
+
+def tls_name(settings: ResolvedAccount) -> str:
+    """The name that goes into SNI and that the certificate must carry."""
+    return settings.tls.server_name or settings.domain

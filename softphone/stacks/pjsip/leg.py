@@ -1,0 +1,372 @@
+"""One side of a call on PJSIP.
+
+`_Call` is PJSIP's half: its methods run on PJSIP's threads, copy, and post. `PjLeg` is the loop's half. The leg holds
+its `_Call` until the loop has handled DISCONNECTED; afterwards it refuses commands, since PJSIP may give the same
+number to another call.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pjsua2 as pj
+
+from softphone.errors import SipError
+from softphone.media.quality import StreamQuality
+from softphone.stacks.base import (
+    Answered,
+    Digit,
+    DigitFailed,
+    DigitSent,
+    Headers,
+    LegEnded,
+    LegReport,
+    LegSink,
+    MediaChanged,
+    OutgoingInvite,
+    Progress,
+    SecurityLowered,
+)
+from softphone.stacks.pjsip import messages, sdp
+from softphone.stacks.pjsip.failures import status_fault
+from softphone.stacks.pjsip.hop import Hop, callback
+from softphone.stacks.pjsip.mixer import BridgePort
+
+if TYPE_CHECKING:
+    from softphone.stacks.pjsip.account import PjAccount
+
+log = logging.getLogger(__name__)
+
+_DIRECTIONS = {0: "inactive", 1: "sendonly", 2: "recvonly", 3: "sendrecv"}  # pjmedia_dir: ours
+_ACTIVE = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
+_NO_SRTP_CODES = (415, 488, 606)  # how peers say that they will not have the offered media
+_END_PACKETS_S = 0.06  # RFC 4733 section 2.5.1.4: the end of an event is sent three times
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    code: int
+    reason: str
+    bye: bool
+    status: int
+    headers: Headers
+    quality: StreamQuality | None
+
+
+class _Call(pj.Call):
+    """PJSIP's half of a leg."""
+
+    def __init__(self, account: Any, hop: Hop, rewrite: Callable[[str, bool], str], call_id: int = -1) -> None:
+        super().__init__(account, call_id)
+        self._hop = hop
+        self._rewrite = rewrite
+        self._codec = ("", 0)
+        self.leg: PjLeg | None = None  # set on the loop; posts before that find it there, since the loop keeps order
+
+    def _post(self, name: str, *args: Any) -> None:
+        self._hop.post(self._deliver, name, args)
+
+    def _deliver(self, name: str, args: tuple[Any, ...]) -> None:
+        if self.leg is not None:
+            getattr(self.leg, name)(*args)
+
+    @callback
+    def onCallState(self, prm: Any) -> None:
+        info = self.getInfo()
+        if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+            self._post("confirmed")
+        elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            event = prm.e.body.tsxState
+            received = prm.e.type == pj.PJSIP_EVENT_TSX_STATE and event.type == pj.PJSIP_EVENT_RX_MSG
+            bye = received and event.tsx.method in ("BYE", "CANCEL") and event.tsx.role == pj.PJSIP_ROLE_UAS
+            found = messages.headers(event.src.rdata.wholeMsg) if received else {}
+            local = prm.e.type == pj.PJSIP_EVENT_TSX_STATE and event.type in (
+                pj.PJSIP_EVENT_TRANSPORT_ERROR,
+                pj.PJSIP_EVENT_TIMER,
+            )
+            status = event.src.status if local and event.type == pj.PJSIP_EVENT_TRANSPORT_ERROR else 0
+            code = 0 if local else info.lastStatusCode
+            quality = self.measure()
+            self._post("ended", _Ended(code, info.lastReason, bye, status, found, quality))
+
+    @callback
+    def onCallTsxState(self, prm: Any) -> None:
+        if prm.e.type != pj.PJSIP_EVENT_TSX_STATE:
+            return
+        event = prm.e.body.tsxState
+        tsx = event.tsx
+        if tsx.role != pj.PJSIP_ROLE_UAC:
+            return
+        if tsx.method == "INVITE" and 100 < tsx.statusCode < 200 and event.type == pj.PJSIP_EVENT_RX_MSG:
+            text = event.src.rdata.wholeMsg
+            self._post("progress", tsx.statusCode, tsx.statusText, messages.has_sdp(text))
+        elif tsx.method == "INFO" and tsx.state == pj.PJSIP_TSX_STATE_COMPLETED:
+            self._post("info_answered", tsx.statusCode, tsx.statusText)
+
+    @callback
+    def onCallMediaState(self, prm: Any) -> None:
+        for media in self.getInfo().media:
+            if media.type == pj.PJMEDIA_TYPE_AUDIO:
+                self._media(media)
+                return
+
+    def _media(self, media: Any) -> None:
+        if media.status not in _ACTIVE or media.audioConfSlot < 0:
+            self._post("media", None, "", 0, "inactive", "", "", False)
+            return
+        stream = self.getStreamInfo(media.index)
+        self._codec = (stream.codecName, stream.codecClockRate)
+        self._post(
+            "media",
+            self.getAudioMedia(media.index),
+            stream.codecName,
+            stream.codecClockRate,
+            _DIRECTIONS.get(media.dir, "inactive"),
+            pj.srtpSuite(self.getId(), media.index),
+            stream.remoteRtpAddress,
+            stream.audTxEventPt >= 0,
+        )
+
+    @callback
+    def onDtmfDigit(self, prm: Any) -> None:
+        info = prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO
+        known = info and 0 < prm.duration < 60_000
+        self._post("digit", prm.digit, "info" if info else "rfc4733", int(prm.duration) if known else None)
+
+    @callback
+    def onCallSdpCreated(self, prm: Any) -> None:
+        offer = not prm.remSdp.wholeSdp
+        before = prm.sdp.wholeSdp
+        after = self._rewrite(before, offer)
+        if after != before:
+            prm.sdp.wholeSdp = after
+
+    def measure(self) -> StreamQuality | None:
+        """The figures of the audio stream; None where there is none. Any thread."""
+        try:
+            stat = self.getStreamStat(0)
+        except pj.Error:
+            return None
+        rtcp, buffer = stat.rtcp, stat.jbuf
+        rx, tx = rtcp.rxStat, rtcp.txStat
+        codec, clock_rate_hz = self._codec
+        return StreamQuality(
+            codec=codec,
+            clock_rate_hz=clock_rate_hz,
+            rx_packets=rx.pkt,
+            rx_bytes=rx.bytes,
+            rx_lost=rx.loss,
+            rx_discarded=buffer.discard,
+            tx_packets=tx.pkt,
+            tx_bytes=tx.bytes,
+            tx_lost=tx.loss,
+            jitter_mean_ms=rx.jitterUsec.mean / 1000 if rx.jitterUsec.n else None,
+            jitter_max_ms=rx.jitterUsec.max / 1000 if rx.jitterUsec.n else None,
+            jitter_buffer_ms=float(buffer.avgDelayMsec) if rx.pkt else None,
+            rtt_ms=rtcp.rttUsec.mean / 1000 if rtcp.rttUsec.n else None,
+        )
+
+
+class PjLeg:
+    """The loop's half of a leg."""
+
+    def __init__(self, account: PjAccount, hop: Hop) -> None:
+        self._account = account
+        self._hop = hop
+        self._call: _Call | None = None
+        self._sink: LegSink | None = None
+        self._early: list[LegReport] = []  # reports that came before anybody listened
+        self._port: BridgePort | None = None
+        self._invite: OutgoingInvite | None = None
+        self._offer_secure = False
+        self._hang_up_asked = False
+        self._peer_events = True
+        self._digit = ""
+        self._quality: StreamQuality | None = None
+        self._sip_call_id = ""
+
+    # ---- beginnings
+
+    @classmethod
+    def incoming(cls, account: PjAccount, call: _Call, sip_call_id: str) -> PjLeg:
+        leg = cls(account, account.hop)
+        leg._call = call
+        call.leg = leg
+        leg._sip_call_id = sip_call_id
+        return leg
+
+    def listen(self, sink: LegSink) -> None:
+        """From now on `sink` hears all reports, those that came before included."""
+        self._sink = sink
+        waiting, self._early = self._early, []
+        for report in waiting:
+            sink.leg_report(report)
+
+    def dial(self, invite: OutgoingInvite) -> None:
+        """Sends the INVITE. Raises SipError when PJSIP refuses at once (bad URI, no transport)."""
+        self._invite = invite
+        self._offer_secure = self._account.settings.srtp == "prefer"
+        self._send_invite()
+
+    def _send_invite(self) -> None:
+        if self._invite is None:
+            return
+        call = _Call(self._account.native, self._hop, self._rewrite)
+        call.leg = self
+        self._call = call
+        prm = _invite_options()
+        for name, value in (dict(self._account.settings.headers) | self._invite.headers).items():
+            prm.txOption.headers.append(_header(name, value))
+        try:
+            call.makeCall(self._invite.target, prm)
+            self._sip_call_id = call.getInfo().callIdString
+        except pj.Error as error:
+            self._call = None
+            fault = status_fault(error.status)
+            raise SipError(f"cannot call {self._invite.target}: {fault.cause}") from None
+
+    def _rewrite(self, text: str, offer: bool) -> str:
+        """Called on whatever thread makes the SDP; pure."""
+        out = sdp.narrow(text, list(self._account.settings.codecs))
+        if offer and self._account.settings.srtp == "prefer":
+            out = sdp.offer_secure(out) if self._offer_secure else sdp.offer_plain(out)
+        return out
+
+    # ---- commands
+
+    @property
+    def sip_call_id(self) -> str:
+        return self._sip_call_id
+
+    def ring(self) -> None:
+        self._answer(180)
+
+    def answer(self) -> None:
+        self._answer(200)
+
+    def _answer(self, code: int) -> None:
+        prm = pj.CallOpParam()
+        prm.statusCode = code
+        self._command("answer", lambda call: call.answer(prm))
+
+    def reject(self, code: int, reason: str = "") -> None:
+        prm = pj.CallOpParam()
+        prm.statusCode = code
+        prm.reason = reason
+        self._hang_up_asked = True
+        self._command("reject", lambda call: call.hangup(prm))
+
+    def hang_up(self) -> None:
+        self._hang_up_asked = True
+        self._command("hang up", lambda call: call.hangup(pj.CallOpParam()))
+
+    def _command(self, what: str, run: Callable[[Any], None]) -> bool:
+        if self._call is None:
+            return False
+        try:
+            run(self._call)
+        except pj.Error as error:  # the far end was faster: the call is ending or has ended
+            log.info("call %s: cannot %s: %s", self._sip_call_id, what, error.reason)
+            return False
+        return True
+
+    def dtmf_method(self, wanted: str) -> str:
+        return wanted if wanted != "auto" else "rfc4733" if self._peer_events else "info"
+
+    def send_digit(self, digit: str, method: str, duration_ms: int) -> None:
+        method = self.dtmf_method(method)
+        prm = pj.CallSendDtmfParam()
+        prm.digits = digit
+        prm.duration = duration_ms
+        info = method == "info"
+        prm.method = pj.PJSUA_DTMF_METHOD_SIP_INFO if info else pj.PJSUA_DTMF_METHOD_RFC2833
+        if not info and not self._peer_events:
+            self._report(DigitFailed(digit, "the far end does not take RFC 4733 digits"))
+        elif not self._command("send a digit", lambda call: call.sendDtmf(prm)):
+            self._report(DigitFailed(digit, "the call has no media to send digits in"))
+        elif info:
+            self._digit = digit
+        else:
+            self._account.after(duration_ms / 1000 + _END_PACKETS_S, lambda: self._report(DigitSent(digit)))
+
+    def quality(self) -> StreamQuality | None:
+        if self._call is not None:
+            self._quality = self._call.measure() or self._quality
+        return self._quality
+
+    # ---- what PJSIP said, on the loop
+
+    def progress(self, code: int, reason: str, early_media: bool) -> None:
+        self._report(Progress(code, reason, early_media))
+
+    def confirmed(self) -> None:
+        self._report(Answered())
+
+    def media(
+        self, media: Any, codec: str, clock_rate_hz: int, direction: str, srtp: str, remote: str, events: bool
+    ) -> None:
+        if self._port is not None:
+            self._port.gone()
+        if media is None:
+            self._port = None
+            self._report(MediaChanged(None))
+            return
+        self._peer_events = events
+        self._port = BridgePort(f"call {self._sip_call_id}", media)
+        self._report(MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote))
+
+    def digit(self, digit: str, method: str, duration_ms: int | None) -> None:
+        self._report(Digit(digit, method, duration_ms))
+
+    def info_answered(self, code: int, reason: str) -> None:
+        digit, self._digit = self._digit, ""
+        if not digit:
+            return
+        good = 200 <= code < 300
+        self._report(DigitSent(digit) if good else DigitFailed(digit, f"the far end refused INFO: {code} {reason}"))
+
+    def ended(self, end: _Ended) -> None:
+        if self._port is not None:
+            self._port.gone()
+            self._port = None
+        self._quality = end.quality or self._quality
+        self._call = None
+        if self._offer_secure and end.code in _NO_SRTP_CODES and not self._hang_up_asked:
+            self._dial_again_in_the_clear(end)
+            return
+        cause = status_fault(end.status).cause if end.code == 0 and not end.bye else ""
+        self._report(LegEnded(end.code, end.reason, end.bye, cause, end.headers, self._quality))
+        self._account.leg_over(self)
+
+    def _dial_again_in_the_clear(self, end: _Ended) -> None:
+        self._offer_secure = False
+        self._report(SecurityLowered(f"the far end refused SRTP: {end.code} {end.reason}"))
+        try:
+            self._send_invite()
+        except SipError as error:
+            self._report(LegEnded(0, "", cause=str(error)))
+            self._account.leg_over(self)
+
+    def _report(self, report: LegReport) -> None:
+        if self._sink is None:
+            self._early.append(report)
+        else:
+            self._sink.leg_report(report)
+
+
+def _invite_options() -> Any:
+    prm = pj.CallOpParam(True)
+    prm.opt.audioCount = 1
+    prm.opt.videoCount = 0
+    prm.opt.textCount = 0  # else PJSIP offers an m=text line
+    return prm
+
+
+def _header(name: str, value: str) -> Any:
+    header = pj.SipHeader()
+    header.hName = name
+    header.hValue = value
+    return header

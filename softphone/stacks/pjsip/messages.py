@@ -1,0 +1,68 @@
+"""SIP messages as PJSIP hands them over, as text: the parts that the engine wants (RFC 3261 section 7)."""
+
+from __future__ import annotations
+
+import re
+
+from softphone.stacks.base import Headers
+
+# RFC 3261 section 7.3.3 and later registrations
+_COMPACT = {
+    "a": "Accept-Contact",
+    "b": "Referred-By",
+    "c": "Content-Type",
+    "d": "Request-Disposition",
+    "e": "Content-Encoding",
+    "f": "From",
+    "i": "Call-ID",
+    "j": "Reject-Contact",
+    "k": "Supported",
+    "l": "Content-Length",
+    "m": "Contact",
+    "o": "Event",
+    "r": "Refer-To",
+    "s": "Subject",
+    "t": "To",
+    "u": "Allow-Events",
+    "v": "Via",
+    "x": "Session-Expires",
+    "y": "Identity",
+}
+
+_SECRET = frozenset({"authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info"})
+
+
+def headers(message: str) -> Headers:
+    """All headers by full name; folded lines joined; names keep the sender's spelling except for compact forms.
+
+    Credentials are left out: headers go into events. Lines that are not headers are passed over.
+    """
+    head = re.split(r"\r?\n\r?\n", message, maxsplit=1)[0]
+    unfolded = re.sub(r"\r?\n[ \t]+", " ", head)
+    found: Headers = {}
+    for line in re.split(r"\r?\n", unfolded)[1:]:
+        name, colon, value = line.partition(":")
+        name = name.strip()
+        if not colon or not name or name.lower() in _SECRET:
+            continue
+        found.setdefault(_COMPACT.get(name.lower(), name), []).append(value.strip())
+    return found
+
+
+def first(found: Headers, name: str) -> str:
+    """The first value of a header, whatever its spelling; '' if there is none."""
+    wanted = name.lower()
+    return next((values[0] for key, values in found.items() if key.lower() == wanted and values), "")
+
+
+def request_uri(message: str) -> str:
+    """The Request-URI of a request, '' for anything else."""
+    match = re.match(r"[A-Z]+ (\S+) SIP/2\.0", message)
+    return match[1] if match else ""
+
+
+def has_sdp(message: str) -> bool:
+    """Whether the message carries a session description."""
+    found = headers(message)
+    kind = first(found, "Content-Type").lower()
+    return kind.startswith(("application/sdp", "multipart/")) and first(found, "Content-Length") != "0"

@@ -1,0 +1,161 @@
+"""PJSIP's conference bridge as our mixer: PCM ports, the ports of calls, and sound devices."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pjsua2 as pj
+
+from softphone.errors import MediaError
+from softphone.media.ports import PcmPort, Port
+
+log = logging.getLogger(__name__)
+
+
+class BridgePort:
+    """A place on the bridge. `media` is None once it is gone; connections then come to nothing."""
+
+    def __init__(self, name: str, media: Any) -> None:
+        self.name = name
+        self.media = media
+
+    def gone(self) -> None:
+        """PJSIP has taken, or is about to take, this port off the bridge."""
+        self.media = None
+
+    def __repr__(self) -> str:
+        return f"<port {self.name}>"
+
+
+class PjPcmPort(BridgePort):
+    """A PCM port by PcmPort, the native port with lock-free rings (native/src/pcmport.hpp)."""
+
+    def __init__(self, mixer: PjMixer, name: str, queue_ms: int, low_water_ms: int) -> None:
+        config = pj.PcmPortConfig()
+        config.clockRate = mixer.rate_hz
+        config.rxBufMs = config.txBufMs = queue_ms
+        config.txLowMs = low_water_ms
+        self._pcm = pj.PcmPort()
+        self.key = self._pcm.open(name, config, mixer.hub)
+        super().__init__(name, self._pcm)
+        self._mixer = mixer
+        self._on_low: Callable[[], None] | None = None
+        self._on_drained: Callable[[], None] | None = None
+        self._on_pcm: Callable[[bytes], None] | None = None
+
+    @property
+    def rate_hz(self) -> int:
+        return self._mixer.rate_hz
+
+    def write(self, pcm: bytes) -> int:
+        return int(self._pcm.write(pcm))
+
+    def writable(self) -> int:
+        return int(self._pcm.writable())
+
+    def flush(self) -> None:
+        self._pcm.flushTx()
+
+    def on_low(self, callback: Callable[[], None] | None) -> None:
+        self._on_low = callback
+
+    def on_drained(self, callback: Callable[[], None] | None) -> None:
+        self._on_drained = callback
+        if callback is not None:
+            self._pcm.notifyDrained()
+
+    def on_pcm(self, callback: Callable[[bytes], None] | None) -> None:
+        self._on_pcm = callback
+
+    def heard(self, pcm: bytes) -> None:
+        """The mixer delivered sound."""
+        if self._on_pcm is not None:
+            self._on_pcm(pcm)
+
+    def happened(self, flags: int) -> None:
+        """The queue towards the mixer ran low, or dry."""
+        if flags & pj.PCM_LOW and self._on_low is not None:
+            self._on_low()
+        if flags & pj.PCM_DRAINED and (callback := self._on_drained) is not None:
+            self._on_drained = None
+            callback()
+
+    def close(self) -> None:
+        self._on_low = self._on_drained = self._on_pcm = None
+        if self.media is not None:
+            self._mixer.forget(self)
+            self.gone()
+            self._pcm.close()
+
+
+class PjMixer:
+    """The one conference bridge, and the one descriptor that tells the loop of all PCM ports."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self.hub: Any = None
+        self._ports: dict[int, PjPcmPort] = {}
+
+    def start(self) -> None:
+        """Call on the loop, once the endpoint is initialised."""
+        self.hub = pj.PcmHub(4096)
+        asyncio.get_running_loop().add_reader(self.hub.fileno(), self._wake)
+
+    def stop(self) -> None:
+        """Closes what is still open; before libDestroy."""
+        if self.hub is None:
+            return
+        asyncio.get_running_loop().remove_reader(self.hub.fileno())
+        for port in list(self._ports.values()):
+            port.close()
+        self.hub = None
+
+    def _wake(self) -> None:
+        for key, pcm in self.hub.drain():
+            if port := self._ports.get(key):
+                port.heard(pcm)
+        for key, flags in self.hub.events():
+            if port := self._ports.get(key):
+                port.happened(flags)
+
+    def open_pcm(self, name: str, *, queue_ms: int = 1000, low_water_ms: int = 300) -> PcmPort:
+        if self.hub is None:
+            raise MediaError(f"cannot open {name}: the mixer is not running")
+        try:
+            port = PjPcmPort(self, name, queue_ms, low_water_ms)
+        except pj.Error as error:
+            raise MediaError(f"cannot open {name} on the mixer: {error.reason}") from None
+        self._ports[port.key] = port
+        return port
+
+    def forget(self, port: PjPcmPort) -> None:
+        self._ports.pop(port.key, None)
+
+    def connect(self, source: Port, sink: Port) -> None:
+        ends = _media(source, sink)
+        if ends is None:
+            return
+        try:
+            ends[0].startTransmit(ends[1])
+        except pj.Error as error:  # the call ended between two turns of the loop
+            log.info("%s was not connected to %s: %s", source.name, sink.name, error.reason)
+
+    def disconnect(self, source: Port, sink: Port) -> None:
+        ends = _media(source, sink)
+        if ends is None:
+            return
+        try:
+            ends[0].stopTransmit(ends[1])
+        except pj.Error as error:
+            log.debug("%s was not disconnected from %s: %s", source.name, sink.name, error.reason)
+
+
+def _media(source: Port, sink: Port) -> tuple[Any, Any] | None:
+    if not isinstance(source, BridgePort) or not isinstance(sink, BridgePort):
+        raise TypeError(f"{source!r} and {sink!r} are not on this mixer")
+    if source.media is None or sink.media is None:
+        return None
+    return source.media, sink.media

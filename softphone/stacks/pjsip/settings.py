@@ -1,0 +1,159 @@
+"""From our configuration to PJSIP's: the whole of what differs from PJSIP's defaults, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pjsua2 as pj
+
+from softphone.addresses import HostPort, SipUri
+from softphone.config.model import Media, Sip
+from softphone.config.resolved import ResolvedAccount
+
+RTP_PORT_TRIES = 100  # media sockets tried before a call fails for want of ports
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """What the whole stack shares. `clock_rate_hz` is the mixer's rate."""
+
+    sip: Sip
+    media: Media
+    max_calls: int
+    clock_rate_hz: int
+    sound: bool
+
+
+_SRTP = {
+    "off": pj.PJMEDIA_SRTP_DISABLED,
+    "mandatory": pj.PJMEDIA_SRTP_MANDATORY,
+    "prefer": pj.PJMEDIA_SRTP_OPTIONAL,
+}
+
+
+def first_hop(account: ResolvedAccount) -> tuple[str, int]:
+    """Host and port that requests of this account are sent to first."""
+    place = account.outbound_proxy or account.registrar or HostPort(account.domain)
+    return place.host, place.port or account.port
+
+
+def endpoint_config(options: StackOptions) -> Any:
+    """Endpoint settings: one SIP worker, one media worker, no Python in the media path."""
+    config = pj.EpConfig()
+    config.logConfig.level = config.logConfig.consoleLevel = 0
+    config.logConfig.msgLogging = 0
+    ua = config.uaConfig
+    ua.threadCnt = 1
+    ua.mainThreadOnly = False
+    ua.maxCalls = options.max_calls + 8  # room to answer "busy" beyond the limit
+    ua.userAgent = options.sip.user_agent
+    _media(config.medConfig, options)
+    return config
+
+
+def _media(config: Any, options: StackOptions) -> None:
+    buffer = options.media.jitter_buffer
+    config.clockRate = config.sndClockRate = options.clock_rate_hz
+    config.audioFramePtime = 20
+    config.quality = 4  # speexdsp: half the cost of the default, no audible loss on speech
+    config.noVad = True
+    config.threadCnt = 1
+    config.maxMediaPorts = min(4000, 4 * options.max_calls + 64)
+    config.jbDiscardAlgo = pj.PJMEDIA_JB_DISCARD_STATIC  # the default drops frames on a clean path
+    config.jbInit = buffer.prefetch_ms or -1
+    config.jbMinPre = buffer.min_ms
+    config.jbMaxPre = buffer.max_ms
+    config.jbMax = buffer.capacity_ms
+    config.ecTailLen = 0
+
+
+def transport_config(options: StackOptions, port: int) -> Any:
+    """A SIP transport (UDP, TCP or TLS) on our address."""
+    config = pj.TransportConfig()
+    config.port = port
+    config.boundAddress = bound(options)
+    return config
+
+
+def bound(options: StackOptions) -> str:
+    """The address to bind to, '' for all."""
+    return "" if options.sip.bind in ("0.0.0.0", "::") else options.sip.bind
+
+
+def tls_config(options: StackOptions, account: ResolvedAccount, port: int) -> Any:
+    """A TLS transport that judges certificates as this account wants."""
+    config = transport_config(options, port)
+    tls = config.tlsConfig
+    tls.verifyServer = account.tls.verify
+    tls.CaListFile = str(account.tls.ca_file) if account.tls.ca_file else SYSTEM_CA_FILE
+    tls.proto = pj.PJ_SSL_SOCK_PROTO_TLS1_2 | pj.PJ_SSL_SOCK_PROTO_TLS1_3
+    tls.msecTimeout = 10_000
+    return config
+
+
+SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def account_config(account: ResolvedAccount, options: StackOptions, transport: int, local: str) -> Any:
+    """An account. `transport`: PJSIP's number of the transport to use; `local`: our address on the way, or ''."""
+    config = pj.AccountConfig()
+    config.idUri = _identity(account)
+    _registration(config.regConfig, account)
+    sip = config.sipConfig
+    sip.transportId = transport
+    sip.proxies.append(_route(account))
+    for algorithm in (pj.PJSIP_AUTH_ALGORITHM_MD5, pj.PJSIP_AUTH_ALGORITHM_SHA256):
+        sip.authCreds.append(_credential(account, algorithm))
+    config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+    config.mwiConfig.enabled = False
+    nat = config.natConfig
+    nat.udpKaIntervalSec = int(options.sip.keepalive_s)
+    nat.contactRewriteUse = 1
+    nat.sdpNatRewriteUse = 0
+    _account_media(config.mediaConfig, account, options, local)
+    return config
+
+
+def _identity(account: ResolvedAccount) -> str:
+    uri = SipUri(account.domain, account.username)
+    quoted = account.display_name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{uri}>' if quoted else f"<{uri}>"
+
+
+def _registration(config: Any, account: ResolvedAccount) -> None:
+    config.registrarUri = str(SipUri(account.domain)) if account.register else ""
+    config.registerOnAdd = False
+    config.timeoutSec = account.expires_s
+    config.delayBeforeRefreshSec = max(2, min(60, account.expires_s // 10))
+    config.retryIntervalSec = 0  # the engine decides when to try again
+    config.disableRegOnModify = True
+    config.dropCallsOnFail = False
+
+
+def _route(account: ResolvedAccount) -> str:
+    """The first hop as a route that stays out of the message. Its host is the TLS name; its address is pinned."""
+    name = account.tls.server_name or account.domain
+    _, port = first_hop(account)
+    uri = SipUri(name, "", port, params={"transport": account.transport, "lr": "", "hide": ""})
+    return f"<{uri}>"
+
+
+def _credential(account: ResolvedAccount, algorithm: int) -> Any:
+    credential = pj.AuthCredInfo(
+        "digest", account.domain, account.auth_username, pj.PJSIP_CRED_DATA_PLAIN_PASSWD, account.password.reveal()
+    )
+    credential.algoType = algorithm
+    return credential
+
+
+def _account_media(config: Any, account: ResolvedAccount, options: StackOptions, local: str) -> None:
+    config.srtpUse = _SRTP[account.srtp]
+    config.srtpSecureSignaling = 0  # whether keys may travel over plain SIP is the configuration's choice
+    rtp = config.transportConfig
+    ports = options.media.rtp_ports
+    rtp.port = ports.first
+    rtp.portRange = ports.last - ports.first
+    rtp.randomizePort = True  # else all accounts try the same ports first, and give up after a hundred
+    rtp.boundAddress = bound(options)
+    rtp.publicAddress = bound(options) or local

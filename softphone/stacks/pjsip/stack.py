@@ -1,0 +1,200 @@
+"""PJSIP as a stack: one endpoint, its transports, its accounts, and the order in which all of it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+import pjsua2 as pj
+
+from softphone.aio import Tasks
+from softphone.config.resolved import ResolvedAccount
+from softphone.errors import ConfigError, SoftphoneError
+from softphone.stacks.base import AccountSink
+from softphone.stacks.pjsip.account import PjAccount
+from softphone.stacks.pjsip.failures import certificate_fault, status_fault
+from softphone.stacks.pjsip.hop import Hop, callback
+from softphone.stacks.pjsip.mixer import PjMixer
+from softphone.stacks.pjsip.settings import StackOptions, endpoint_config, tls_config, transport_config
+
+log = logging.getLogger(__name__)
+
+# softphone's name of a codec -> the start of PJSIP's (name/clock rate); order is the usual preference
+_CODECS = {
+    "opus": "opus/48000",
+    "g722": "G722/16000",
+    "pcma": "PCMA/8000",
+    "pcmu": "PCMU/8000",
+    "gsm": "GSM/8000",
+    "speex": "speex/16000",
+}
+
+
+class _Endpoint(pj.Endpoint):
+    """PJSIP's half: runs on PJSIP's threads, copies, and posts."""
+
+    def __init__(self, hop: Hop) -> None:
+        super().__init__()
+        self._hop = hop
+        self.stack: PjStack | None = None
+
+    @callback
+    def onTransportState(self, prm: Any) -> None:
+        if prm.state != pj.PJSIP_TP_STATE_DISCONNECTED or (stack := self.stack) is None:
+            return
+        tls = prm.tlsInfo
+        names = remote = ""
+        verify_status = 0
+        if not tls.isEmpty():
+            remote = tls.remoteAddr
+            verify_status = tls.verifyStatus
+            names = _names(tls.remoteCertInfo)
+        key = pj.transportKey(prm.hnd)
+        self._hop.post(stack.on_disconnected, key, prm.lastError, remote, verify_status, names)
+
+
+def _names(certificate: Any) -> str:
+    if certificate.isEmpty():
+        return ""
+    found = [name.name for name in certificate.subjectAltName] or [certificate.subjectCn]
+    return ", ".join(found[:4])
+
+
+class PjStack:
+    """The PJSIP stack. One per process: PJSIP keeps its state in globals."""
+
+    def __init__(self, options: StackOptions) -> None:
+        self.options = options
+        self.mixer = PjMixer(options.clock_rate_hz)
+        self.hop: Hop
+        self._endpoint: Any = None
+        self._accounts: list[PjAccount] = []
+        self._leaving: list[PjAccount] = []
+        self._udp = self._tcp = -1
+        self._tls: dict[tuple[str, bool], int] = {}
+        self._tasks = Tasks("pjsip stack")
+
+    # ---- beginning and end
+
+    async def start(self) -> None:
+        """Starts PJSIP. Raises ConfigError where an address or port cannot be had."""
+        if not self.options.sound:
+            os.environ.setdefault("ALSA_CONFIG_PATH", "/dev/null")  # else libInit probes every sound system there is
+        self.hop = Hop(asyncio.get_running_loop())
+        endpoint = _Endpoint(self.hop)
+        self._endpoint = endpoint
+        endpoint.libCreate()
+        try:
+            endpoint.libInit(endpoint_config(self.options))
+            pj.installPins()
+            self._udp = self._open_transport("udp", pj.PJSIP_TRANSPORT_UDP, self.options.sip.udp_port)
+            self._tcp = self._open_transport("tcp", pj.PJSIP_TRANSPORT_TCP, self.options.sip.tcp_port)
+            endpoint.libStart()
+            endpoint.audDevManager().setNullDev()  # the mixer's clock; sound devices come and go beside it
+            self._order_codecs()
+            self.mixer.start()
+        except BaseException:
+            await self.stop()
+            raise
+        endpoint.stack = self
+
+    def _open_transport(self, name: str, kind: int, port: int) -> int:
+        try:
+            return int(self._endpoint.transportCreate(kind, transport_config(self.options, port)))
+        except pj.Error as error:
+            fault = status_fault(error.status)
+            place = f"{self.options.sip.bind}:{port}" if port else self.options.sip.bind
+            raise ConfigError(
+                f"cannot listen on {name} {place}: {fault.cause}; {fault.advice}", key=f"sip.{name}_port"
+            ) from None
+
+    def _order_codecs(self) -> None:
+        """Enables what accounts may ask for; each account narrows and orders its own offers (see sdp.py)."""
+        wanted = list(_CODECS.values())
+        for codec in self._endpoint.codecEnum2():
+            name = codec.codecId
+            place = next((i for i, start in enumerate(wanted) if name.lower().startswith(start.lower())), None)
+            self._endpoint.codecSetPriority(name, 0 if place is None else 250 - place)
+        opus = self._endpoint.getCodecOpusConfig()
+        settings = self.options.media.opus
+        opus.sample_rate = settings.rate_hz
+        opus.channel_cnt = 1
+        opus.bit_rate = settings.bitrate_bps
+        opus.complexity = settings.complexity
+        opus.packet_loss = settings.loss_percent if settings.fec else 0
+        self._endpoint.setCodecOpusConfig(opus)
+
+    async def stop(self) -> None:
+        """Ends PJSIP. Calls should be over; what is left is cut without waiting for the far ends."""
+        if self._endpoint is None:
+            return
+        endpoint, self._endpoint = self._endpoint, None
+        endpoint.stack = None
+        accounts = self._accounts + self._leaving
+        self._accounts, self._leaving = [], []
+        if endpoint.libGetState() == pj.PJSUA_STATE_RUNNING:
+            endpoint.hangupAllCalls()
+            endpoint.libStopWorkerThreads()  # no callback from here on
+        await self._tasks.close()
+        for account in accounts:
+            await account.destroy()
+        self.mixer.stop()
+        self.hop.close()
+        endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
+        accounts.clear()
+
+    # ---- accounts
+
+    def open_account(self, settings: ResolvedAccount, sink: AccountSink) -> PjAccount:
+        account = PjAccount(self, settings, sink)
+        self._accounts.append(account)
+        return account
+
+    def retire(self, account: PjAccount) -> None:
+        """The engine is done with this account; it stays on PJSIP while calls of it are up."""
+        self._accounts.remove(account)
+        self._leaving.append(account)
+        self.leg_over(account)
+
+    def leg_over(self, account: PjAccount) -> None:
+        """A leg of this account has ended; if it was the last of a retired account, the account goes too."""
+        if account in self._leaving and not account.busy:
+            self._leaving.remove(account)
+            self._tasks.spawn(account.destroy(), f"remove {account.settings.id}")
+
+    def transport_for(self, settings: ResolvedAccount) -> int:
+        """PJSIP's number of the transport for this account; TLS transports are made as accounts ask for them."""
+        if settings.transport == "udp":
+            return self._udp
+        if settings.transport == "tcp":
+            return self._tcp
+        key = (str(settings.tls.ca_file or ""), settings.tls.verify)
+        if key not in self._tls:
+            port = self.options.sip.tls_port if not self._tls else 0
+            config = tls_config(self.options, settings, port)
+            try:
+                self._tls[key] = int(self._endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, config))
+            except pj.Error as error:
+                raise SoftphoneError(
+                    f"TLS cannot be set up for {settings.id}: {status_fault(error.status).cause}"
+                ) from None
+        return self._tls[key]
+
+    def on_disconnected(self, key: int, status: int, remote: str, verify_status: int, names: str) -> None:
+        """A connection closed, or could not be made."""
+        fault = certificate_fault(verify_status, names) or (status_fault(status) if status else None)
+        cause = fault.cause if fault else "the far end closed the connection"
+        for account in [*self._accounts, *self._leaving]:
+            if fault and remote:
+                account.transport_fault(remote, fault)
+            account.transport_gone(key, cause)
+
+    # ---- what there is
+
+    def describe(self) -> dict[str, Any]:
+        """Version, codecs and TLS library, for status and doctor."""
+        version = self._endpoint.libVersion() if self._endpoint else None
+        codecs = [c.codecId for c in self._endpoint.codecEnum2() if c.priority > 0] if self._endpoint else []
+        return {"pjsip": version.full if version else "", "codecs": codecs}
