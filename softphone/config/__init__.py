@@ -11,7 +11,7 @@ from softphone.config.model import Calls, Config, Control, Log, Media, Opus, Pro
 from softphone.config.resolved import Difference, ResolvedAccount, diff, static_account
 from softphone.config.schema import json_schema
 from softphone.config.secrets import Context, Secret
-from softphone.config.types import HostPort, Shard
+from softphone.config.types import Shard
 
 __all__ = [
     "Account",
@@ -23,7 +23,6 @@ __all__ = [
     "Context",
     "Control",
     "Difference",
-    "HostPort",
     "IncomingRule",
     "Log",
     "Media",

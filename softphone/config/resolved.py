@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from softphone.addresses import HostPort
 from softphone.config.accounts import (
     DEFAULT_PORTS,
     Account,
@@ -19,7 +20,6 @@ from softphone.config.accounts import (
     Transport,
 )
 from softphone.config.secrets import Secret
-from softphone.config.types import HostPort
 
 Origin = Literal["static", "provider"]
 

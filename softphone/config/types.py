@@ -19,13 +19,14 @@ from pydantic import (
 )
 from pydantic import ValidationInfo as Info
 
+from softphone.addresses import HostPort
 from softphone.config.secrets import Context
+from softphone.errors import UsageError
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?")
 _USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,%-]{1,64}")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
-_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\](?::(.*))?")
 _OCTAL = re.compile(r"0?[0-7]{3}")
 
 
@@ -48,6 +49,8 @@ def is_sip_user(text: str) -> bool:
 
 
 def _is_address(text: str) -> bool:
+    if "%" in text:  # a link-local scope has no place in a URI
+        return False
     try:
         ip_address(text)
     except ValueError:
@@ -89,44 +92,21 @@ Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400 * 7, allow_inf_nan
 SecondsOrZero = Annotated[float, Field(strict=True, ge=0, le=86_400 * 7, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True)
-class HostPort:
-    """`host[:port]`; IPv6 is written in brackets, `[::1]:5061`. `port` None: the transport's usual one."""
-
-    host: str
-    port: int | None = None
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port is None else f"{host}:{self.port}"
-
-    @classmethod
-    def parse(cls, text: str) -> HostPort:
-        """Raises ValueError with a text for people."""
-        host, port = _split(text)
-        wrong = f"expected host or host:port, such as sip.example.com:5061 or [::1]:5061, got {text!r}"
-        if not is_host(host) or (port is not None and not re.fullmatch("[0-9]{1,5}", port)):
-            raise ValueError(wrong)
-        if port is not None and not 1 <= int(port) <= 65535:
-            raise ValueError(f"the port must be 1 to 65535, got {port}")
-        return cls(_host(host), None if port is None else int(port))
-
-
 def _host_port(value: object) -> object:
     if isinstance(value, HostPort):
         return value
-    if not isinstance(value, str):
-        raise ValueError("expected host or host:port as text")
-    return HostPort.parse(value)
+    place = _parsed(value) if isinstance(value, str) else None
+    if place is None or not is_host(place.host):
+        wanted = "expected host or host:port, such as sip.example.com:5061 or [::1]:5061"
+        raise ValueError(f"{wanted}, got {value!r}" if isinstance(value, str) else wanted)
+    return HostPort(place.host.lower(), place.port)
 
 
-def _split(text: str) -> tuple[str, str | None]:
-    if bracketed := _BRACKETED.fullmatch(text):
-        return bracketed[1], bracketed[2]
-    if text.count(":") > 1:
-        return text, None  # a bare IPv6 address
-    host, colon, port = text.partition(":")
-    return host, port if colon else None
+def _parsed(text: str) -> HostPort | None:
+    try:
+        return HostPort.parse(text)
+    except UsageError:
+        return None
 
 
 @dataclass(frozen=True)

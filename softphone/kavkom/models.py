@@ -1,0 +1,127 @@
+"""Records of the service as typed objects. Fields that we do not know are kept, secrets in them wrapped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from softphone.config.secrets import Secret
+from softphone.config.types import is_host, is_sip_user
+from softphone.kavkom.booleans import parse_bool
+
+_SECRET_NAME = re.compile(r"password|passwd|secret|token|api_?key|\bpin\b|_pin\b|credential", re.IGNORECASE)
+_MAX_DEPTH = 16
+
+
+def _number_or_text(value: object) -> object:
+    """Extensions are numbers in some calls of the service and text in others; here always text."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("expected text or a whole number")
+    return str(value)
+
+
+def _sip_user(value: object) -> object:
+    text = _number_or_text(value)
+    if not is_sip_user(str(text)):
+        raise ValueError("not usable as a SIP user name")
+    return text
+
+
+def _domain(value: object) -> object:
+    if not isinstance(value, str) or not is_host(value):
+        raise ValueError("not a host name")
+    return value.lower().removesuffix(".")
+
+
+def _password(value: object) -> object:
+    if value is None or value == "":
+        return None
+    if isinstance(value, Secret):
+        return value
+    text = str(_number_or_text(value))
+    if not text.isprintable():
+        raise ValueError("holds control characters")
+    return Secret(text, "the PBX's extension list")
+
+
+def _flag(value: object) -> object:
+    return None if value is None else parse_bool(value)
+
+
+def _text(value: object) -> object:
+    return "" if value is None else _number_or_text(value)
+
+
+class Extension(BaseModel):
+    """One line of the extension list. `extra` holds what the service sent beyond this, secrets wrapped."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    extension: Annotated[str, BeforeValidator(_sip_user)]
+    user_context: Annotated[str, BeforeValidator(_domain)]
+    extension_uuid: Annotated[str, BeforeValidator(_text)] = ""
+    domain_uuid: Annotated[str, BeforeValidator(_text)] = ""
+    password: Annotated[Secret | None, BeforeValidator(_password)] = None
+    enabled: Annotated[bool | None, BeforeValidator(_flag)] = None
+    description: Annotated[str, BeforeValidator(_text)] = ""
+    extra: Mapping[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
+
+    @property
+    def id(self) -> str:
+        """`extension@user_context`: the address of record."""
+        return f"{self.extension}@{self.user_context}"
+
+
+@dataclass(frozen=True)
+class ExtensionList:
+    """What the service listed. `problems` says which records could not be used and why; the others are kept."""
+
+    extensions: tuple[Extension, ...] = ()
+    problems: tuple[str, ...] = ()
+    pages: int = field(default=1, compare=False)
+
+
+def parse_extension(record: object) -> Extension:
+    """Raises ValueError that names the fields that are wrong, never their values."""
+    if not isinstance(record, dict):
+        raise ValueError("is not an object")
+    known = {name: record[name] for name in _FIELDS if name in record}
+    extra = wrap_secrets({name: value for name, value in record.items() if name not in _FIELDS})
+    try:
+        return Extension(**known, extra=extra)
+    except ValidationError as error:
+        text = "; ".join(_finding(detail["loc"], detail) for detail in error.errors(include_url=False))
+    raise ValueError(text)
+
+
+_FIELDS = frozenset(Extension.model_fields) - {"extra"}
+
+
+def _finding(place: Iterable[int | str], detail: Mapping[str, Any]) -> str:
+    name = ".".join(str(part) for part in place)
+    if detail["type"] == "missing":
+        return f"{name} is missing"
+    cause = detail.get("ctx", {}).get("error")
+    return f"{name} is {cause}" if str(cause).startswith("n") else f"{name}: {cause or 'wrong type'}"
+
+
+def wrap_secrets(value: Any, name: str = "", depth: int = 0) -> Any:
+    """Wraps every text below `value` whose key sounds like a secret; what is nested absurdly deep is dropped."""
+    if depth > _MAX_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {_plain(str(key)): wrap_secrets(item, str(key), depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [wrap_secrets(item, name, depth + 1) for item in value]
+    if isinstance(value, str | int | float) and not isinstance(value, bool) and _SECRET_NAME.search(name):
+        return Secret(str(value), "the PBX's extension list")
+    return _plain(value) if isinstance(value, str) else value
+
+
+def _plain(text: str) -> str:
+    """JSON can smuggle in half characters (lone surrogates) that no encoder would take further on."""
+    return text.encode("utf-8", "replace").decode("utf-8")
