@@ -1,0 +1,204 @@
+"""Who hears whom: the one owner of the mixer's connections.
+
+The bridge has no tap for what is sent *to* a call. A tap here is a standing order instead: whatever is connected to the
+call is connected to the listener too, now and later, until the tap is taken off. Taps of taps chain. A mirrored
+connection never feeds a port with itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from softphone.media.ports import Mixer, Port
+
+Ports = dict[Port, None]
+"""An ordered set: what is reported keeps the order of the requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`sink` hears `source`; `mirrored` where only a tap is the reason."""
+
+    source: Port
+    sink: Port
+    mirrored: bool
+
+
+class _Pairs:
+    """Pairs (giver, taker), found from either end: a change costs what it touches, not what there is."""
+
+    def __init__(self) -> None:
+        self._takers: dict[Port, Ports] = {}
+        self._givers: dict[Port, Ports] = {}
+
+    def __contains__(self, pair: tuple[Port, Port]) -> bool:
+        return pair[1] in self._takers.get(pair[0], {})
+
+    def __iter__(self) -> Iterator[tuple[Port, Port]]:
+        return ((giver, taker) for giver, takers in self._takers.items() for taker in takers)
+
+    def takers(self, giver: Port) -> tuple[Port, ...]:
+        return tuple(self._takers.get(giver, ()))
+
+    def givers(self, taker: Port) -> tuple[Port, ...]:
+        return tuple(self._givers.get(taker, ()))
+
+    def add(self, giver: Port, taker: Port) -> None:
+        self._takers.setdefault(giver, {})[taker] = None
+        self._givers.setdefault(taker, {})[giver] = None
+
+    def discard(self, giver: Port, taker: Port) -> None:
+        if (giver, taker) not in self:
+            return
+        for index, key, value in ((self._takers, giver, taker), (self._givers, taker, giver)):
+            del index[key][value]
+            if not index[key]:
+                del index[key]  # ports come and go for months
+
+    def of(self, port: Port) -> list[tuple[Port, Port]]:
+        """Every pair that `port` has part in."""
+        return list(dict.fromkeys([(port, t) for t in self.takers(port)] + [(g, port) for g in self.givers(port)]))
+
+
+class MediaGraph:
+    """Connections wanted, and the mixer kept in step with them. All operations are idempotent, none blocks.
+
+    If the mixer refuses a new connection its error passes through and the request is forgotten; what was connected
+    before stays. Belongs to the event loop's thread.
+    """
+
+    def __init__(self, mixer: Mixer) -> None:
+        self._mixer = mixer
+        self._direct = _Pairs()  # source, sink: asked for
+        self._taps = _Pairs()  # tapped, listener
+        self._live = _Pairs()  # source, sink: what the mixer has
+
+    # ---- what callers ask for
+
+    def connect(self, source: Port, sink: Port) -> None:
+        """`sink` hears `source`, and so does every tap on `sink`."""
+        self._add(self._direct, source, sink)
+
+    def disconnect(self, source: Port, sink: Port) -> None:
+        """`sink` no longer hears `source`, unless a tap still wants it to."""
+        self._direct.discard(source, sink)
+        self._settle([sink])
+
+    def bridge(self, one: Port, other: Port) -> None:
+        """Both hear each other."""
+        self.connect(one, other)
+        self.connect(other, one)
+
+    def unbridge(self, one: Port, other: Port) -> None:
+        """Neither hears the other."""
+        self.disconnect(one, other)
+        self.disconnect(other, one)
+
+    def route(self, source: Port, sinks: Iterable[Port]) -> None:
+        """`source` is heard by exactly these sinks (taps aside): moves a sound elsewhere, new places first."""
+        wanted = dict.fromkeys(sinks)
+        for sink in wanted:
+            self.connect(source, sink)
+        for sink in self._direct.takers(source):
+            if sink not in wanted:
+                self.disconnect(source, sink)
+
+    def tap_input(self, port: Port, listener: Port) -> None:
+        """`listener` hears what comes *from* `port` (of a call: the far end)."""
+        self.connect(port, listener)
+
+    def untap_input(self, port: Port, listener: Port) -> None:
+        self.disconnect(port, listener)
+
+    def tap_output(self, port: Port, listener: Port) -> None:
+        """`listener` hears all that is sent *to* `port` (of a call: our side), whoever is connected now or later."""
+        self._add(self._taps, port, listener)
+
+    def untap_output(self, port: Port, listener: Port) -> None:
+        self._taps.discard(port, listener)
+        self._settle([listener])
+
+    def remove(self, port: Port) -> None:
+        """Forgets `port`: every connection and tap that it has part in goes."""
+        self._rename(port, None)
+
+    def replace(self, old: Port, new: Port) -> None:
+        """`new` takes over every connection and tap of `old` (a re-INVITE gave the call another slot)."""
+        if old is not new:
+            self._rename(old, new)
+
+    # ---- what is
+
+    def edges(self) -> tuple[Edge, ...]:
+        """Every connection that the mixer has now."""
+        return tuple(Edge(source, sink, (source, sink) not in self._direct) for source, sink in self._live)
+
+    def sources(self, sink: Port) -> tuple[Port, ...]:
+        """Who is heard at `sink`."""
+        return self._live.givers(sink)
+
+    def sinks(self, source: Port) -> tuple[Port, ...]:
+        """Where `source` is heard."""
+        return self._live.takers(source)
+
+    # ---- keeping the mixer in step
+
+    def _add(self, pairs: _Pairs, giver: Port, taker: Port) -> None:
+        if (giver, taker) in pairs:
+            return
+        pairs.add(giver, taker)
+        try:
+            self._settle([taker])
+        except BaseException:
+            pairs.discard(giver, taker)
+            self._settle([taker])
+            raise
+
+    def _rename(self, old: Port, new: Port | None) -> None:
+        touched: Ports = {}
+        for pairs in (self._direct, self._taps):
+            for giver, taker in pairs.of(old):
+                pairs.discard(giver, taker)
+                touched[taker] = None
+                if new is not None:
+                    pair = (new if giver is old else giver, new if taker is old else taker)
+                    pairs.add(*pair)
+                    touched[pair[1]] = None
+        touched |= dict.fromkeys(self._live.takers(old))  # heard through taps only
+        touched[old] = None
+        self._settle(touched)
+
+    def _settle(self, sinks: Iterable[Port]) -> None:
+        """Brings these sinks and all that listen to them in step; disconnects before it connects."""
+        wrong = [(sink, self._wanted(sink)) for sink in self._reach(sinks, self._taps.takers)]
+        for sink, wanted in wrong:
+            for source in self._live.givers(sink):
+                if source not in wanted:
+                    self._live.discard(source, sink)
+                    self._mixer.disconnect(source, sink)
+        for sink, wanted in wrong:
+            for source in wanted:
+                if (source, sink) not in self._live:
+                    self._mixer.connect(source, sink)
+                    self._live.add(source, sink)
+
+    def _wanted(self, sink: Port) -> Ports:
+        """Its own sources, and those of all that it taps."""
+        wanted = dict.fromkeys(self._direct.givers(sink))
+        for tapped in self._reach([sink], self._taps.givers):
+            if tapped is not sink:
+                wanted |= {source: None for source in self._direct.givers(tapped) if source is not sink}
+        return wanted
+
+    @staticmethod
+    def _reach(start: Iterable[Port], step: Callable[[Port], Iterable[Port]]) -> Ports:
+        """`start` and everything that `step` leads to from there; rings of taps come to an end too."""
+        found: Ports = dict.fromkeys(start)
+        queue = list(found)
+        while queue:
+            for port in step(queue.pop()):
+                if port not in found:
+                    found[port] = None
+                    queue.append(port)
+        return found
