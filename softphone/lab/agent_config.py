@@ -1,0 +1,42 @@
+"""The phone's configuration for this lab. The phone's keys are named here and nowhere else in the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+if TYPE_CHECKING:
+    from softphone.lab.lab import Lab
+
+Transport = Literal["tls", "tcp", "udp"]
+
+
+def agent_config(
+    lab: Lab, extensions: Sequence[str] | None, transport: Transport, account: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Provider and accounts as `config.example.yaml` documents them. None means: all enabled extensions."""
+    numbers = [each.number for each in lab.extensions if each.enabled] if extensions is None else extensions
+    port = {"tls": lab.sip_tls_port, "tcp": lab.sip_tcp_port, "udp": lab.sip_udp_port}[transport]
+    entry: dict[str, Any] = {
+        "extensions": list(numbers),
+        "transport": transport,
+        "registrar": f"{lab.options.host}:{port}",
+    }
+    if transport == "tls":
+        entry["tls"] = {"ca_file": str(lab.ca_file)}
+    entry.update(account)
+    return {
+        "provider": {
+            "api_url": lab.api_url,
+            "domain_uuid": lab.domain_uuid,
+            "token": {"file": str(lab.token_file)},
+        },
+        "accounts": [entry],
+    }
+
+
+def to_yaml(config: Mapping[str, Any]) -> str:
+    """YAML in the order of the keys."""
+    return yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=False)

@@ -1,0 +1,185 @@
+"""Offer and answer of the lab's own services (RFC 3264; SDES: RFC 4568)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from softphone.lab.media.srtp import SdesKey
+from softphone.lab.sip import sdp
+
+SrtpPolicy = Literal["optional", "mandatory", "off"]
+
+PROFILES = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
+TONE_CODECS = ("PCMU/8000", "PCMA/8000")
+NO_SOUND = ("CN/", "TELEPHONE-EVENT/", "RED/", "ULPFEC/")
+OFFERED_SUITE = "AES_CM_128_HMAC_SHA1_80"
+OFFERED_EVENT_TYPE = 101
+PTIME_MS = 20
+
+
+class NotAcceptable(Exception):
+    """No call with this description: 488. The text says why."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What both sides will do. `direction` is ours; the keys are None for plain RTP."""
+
+    payload_type: int
+    codec: str  # NAME/rate[/channels], upper case
+    fmtp: str
+    event_type: int | None
+    event_rate_hz: int
+    rtp_remote: tuple[str, int]
+    rtcp_remote: tuple[str, int]
+    rtcp_mux: bool
+    direction: str
+    remote_key: SdesKey | None
+    local_key: SdesKey | None
+
+    @property
+    def codec_name(self) -> str:
+        """Without the clock rate: PCMU."""
+        return self.codec.partition("/")[0]
+
+    @property
+    def rate_hz(self) -> int:
+        """The clock of the RTP timestamps."""
+        return int(self.codec.split("/")[1])
+
+    @property
+    def sending(self) -> bool:
+        """Whether we may send: not on hold, old style (0.0.0.0) or new."""
+        return self.direction in ("sendrecv", "sendonly") and self.rtp_remote[0] != "0.0.0.0"
+
+
+def check_profile(media: sdp.Media, policy: SrtpPolicy) -> None:
+    """Raises NotAcceptable where FreeSWITCH answers 488: above all a=crypto in an RTP/AVP section."""
+    if media.protocol not in PROFILES:
+        raise NotAcceptable(f"profile {media.protocol}")
+    if media.attributes("crypto") and not media.secure:
+        raise NotAcceptable("a=crypto in a section that is not SAVP")
+    if policy == "mandatory" and not media.secure:
+        raise NotAcceptable("SRTP is mandatory here")
+    if policy == "off" and media.secure:
+        raise NotAcceptable("SRTP is switched off here")
+
+
+def agree(session: sdp.Session, *, any_codec: bool, policy: SrtpPolicy, local_key: SdesKey | None = None) -> Agreement:
+    """Choose from the other side's description. Raises NotAcceptable.
+
+    `any_codec` takes the first codec, whatever it is (the echo never decodes); else PCMU or PCMA. A secure section
+    gets `local_key` if it fits, or a fresh one.
+    """
+    try:
+        media = session.audio()
+        check_profile(media, policy)
+        payload_type, codec = _choose_codec(media, any_codec)
+        event_type, event_rate_hz = _choose_events(media, codec)
+        remote_key = _choose_key(media) if media.secure else None
+        return Agreement(
+            payload_type=payload_type,
+            codec=codec,
+            fmtp=media.fmtp(payload_type),
+            event_type=event_type,
+            event_rate_hz=event_rate_hz,
+            rtp_remote=session.address(media),
+            rtcp_remote=session.rtcp_address(media),
+            rtcp_mux="" in media.attributes("rtcp-mux"),
+            direction=sdp.mirrored(session.direction(media)),
+            remote_key=remote_key,
+            local_key=_fitting_key(local_key, remote_key),
+        )
+    except sdp.SdpError as error:
+        raise NotAcceptable(str(error)) from error
+
+
+def _choose_codec(media: sdp.Media, any_codec: bool) -> tuple[int, str]:
+    table = media.rtpmap()
+    for text in media.formats:
+        codec = table.get(int(text), "") if text.isdecimal() else ""
+        rate = codec.split("/")[1] if "/" in codec else ""
+        if not rate.isdecimal() or int(rate) == 0 or codec.startswith(NO_SOUND):
+            continue
+        if any_codec or codec in TONE_CODECS or codec.removesuffix("/1") in TONE_CODECS:
+            return int(text), codec
+    raise NotAcceptable("no codec in common" if not any_codec else "no codec offered")
+
+
+def _choose_events(media: sdp.Media, codec: str) -> tuple[int | None, int]:
+    """telephone-event of the codec's clock (RFC 4733 section 2.1), else of any."""
+    rate_hz = int(codec.split("/")[1])
+    found = {
+        int(name.split("/")[1]): payload_type
+        for payload_type, name in media.rtpmap().items()
+        if name.startswith("TELEPHONE-EVENT/") and name.split("/")[1].isdecimal() and int(name.split("/")[1])
+    }
+    if not found:
+        return None, rate_hz
+    rate = rate_hz if rate_hz in found else next(iter(found))
+    return found[rate], rate
+
+
+def _choose_key(media: sdp.Media) -> SdesKey:
+    for value in media.attributes("crypto"):
+        key = SdesKey.parse(value)
+        if key is not None:
+            return key
+    raise NotAcceptable("no usable a=crypto line")
+
+
+def _fitting_key(local: SdesKey | None, remote: SdesKey | None) -> SdesKey | None:
+    if remote is None:
+        return None
+    if local is not None and local.suite == remote.suite:
+        return replace(local, tag=remote.tag)
+    return SdesKey.new(remote.suite, remote.tag)
+
+
+def make_answer(offer: sdp.Session, agreement: Agreement, host: str, port: int, version: int) -> sdp.Session:
+    """Our answer: the chosen section in its place, the others refused by port 0 (RFC 3264 section 6)."""
+    session = sdp.new_session(host, version)
+    chosen = offer.audio()
+    for media in offer.media:
+        if media is chosen:
+            session.media.append(_section(agreement, media.protocol, port))
+        else:
+            session.media.append(sdp.Media(media.kind, 0, media.protocol, media.formats[:1]))
+    return session
+
+
+def _section(agreement: Agreement, protocol: str, port: int) -> sdp.Media:
+    types = [agreement.payload_type]
+    lines = [f"a=rtpmap:{agreement.payload_type} {agreement.codec}"]
+    if agreement.fmtp:
+        lines.append(f"a=fmtp:{agreement.payload_type} {agreement.fmtp}")
+    if agreement.event_type is not None:
+        types.append(agreement.event_type)
+        lines.append(f"a=rtpmap:{agreement.event_type} telephone-event/{agreement.event_rate_hz}")
+        lines.append(f"a=fmtp:{agreement.event_type} 0-16")
+    if agreement.rtcp_mux:
+        lines.append("a=rtcp-mux")
+    if agreement.local_key is not None:
+        lines.append(f"a=crypto:{agreement.local_key}")
+    lines += [f"a=ptime:{PTIME_MS}", f"a={agreement.direction}"]
+    return sdp.Media("audio", port, protocol, [str(each) for each in types], lines)
+
+
+def make_offer(host: str, port: int, key: SdesKey | None, version: int = 1) -> sdp.Session:
+    """Our own offer: PCMU, PCMA, telephone-event; SRTP if there is a key."""
+    session = sdp.new_session(host, version)
+    lines = [
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:8 PCMA/8000",
+        f"a=rtpmap:{OFFERED_EVENT_TYPE} telephone-event/8000",
+        f"a=fmtp:{OFFERED_EVENT_TYPE} 0-16",
+        f"a=ptime:{PTIME_MS}",
+        "a=sendrecv",
+    ]
+    if key is not None:
+        lines.append(f"a=crypto:{key}")
+    protocol = "RTP/SAVP" if key is not None else "RTP/AVP"
+    formats = ["0", "8", str(OFFERED_EVENT_TYPE)]
+    session.media.append(sdp.Media("audio", port, protocol, formats, lines))
+    return session

@@ -1,0 +1,182 @@
+"""The sound of one service call: what comes is echoed or counted, what goes is a tone or digits."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from softphone.lab.media import dtmf, g711
+from softphone.lab.media.negotiation import PTIME_MS, Agreement
+from softphone.lab.media.rtp import RtpPacket
+from softphone.lab.media.sockets import Address, RtpSockets
+from softphone.lab.media.srtp import SrtpContext
+
+DIGIT_MS = 100
+DIGIT_GAP_MS = 80
+
+
+class Pacer:
+    """Ticks every 20 ms by the clock on the wall, so that delays do not add up."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.get_running_loop().time()
+
+    async def tick(self) -> None:
+        """Wait for the next tick."""
+        self._next += PTIME_MS / 1000
+        await asyncio.sleep(max(0.0, self._next - asyncio.get_running_loop().time()))
+
+
+class _Stream:
+    """Numbers what we send: one SSRC, whatever the source of the sound."""
+
+    def __init__(self) -> None:
+        self.ssrc = secrets.randbits(32)
+        self.sequence = secrets.randbits(15)
+        self._born = time.monotonic()
+        self._base = secrets.randbits(31)
+
+    def now(self, rate_hz: int) -> int:
+        """The timestamp of this moment."""
+        return (self._base + int((time.monotonic() - self._born) * rate_hz)) & 0xFFFFFFFF
+
+    def next_sequence(self) -> int:
+        """The number of the next packet."""
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        return self.sequence
+
+
+class _EchoOffsets:
+    """Maps a received stream's numbers to ours, so that a lost packet stays a gap."""
+
+    def __init__(self, packet: RtpPacket, stream: _Stream, rate_hz: int) -> None:
+        self.source = packet.ssrc
+        self._sequence = stream.sequence + 1 - packet.sequence
+        self._timestamp = stream.now(rate_hz) - packet.timestamp
+
+    def map(self, packet: RtpPacket, stream: _Stream) -> RtpPacket:
+        sequence = (packet.sequence + self._sequence) & 0xFFFF
+        stream.sequence = sequence
+        timestamp = (packet.timestamp + self._timestamp) & 0xFFFFFFFF
+        return RtpPacket(packet.payload_type, sequence, timestamp, stream.ssrc, packet.payload, packet.marker)
+
+
+class MediaSession:
+    """One RTP stream with one phone. `on_digit(digit, duration_ms)` reports key presses (RFC 4733)."""
+
+    def __init__(self, host: str, on_digit: Callable[[str, int], None]) -> None:
+        self.echo = False
+        self.received = 0
+        self.sent = 0
+        self.agreement: Agreement | None = None
+        self._on_digit = on_digit
+        self._stream = _Stream()
+        self._offsets: _EchoOffsets | None = None
+        self._digits: dtmf.DigitReceiver | None = None
+        self._learned: Address | None = None
+        self._outbound: SrtpContext | None = None
+        self._inbound: SrtpContext | None = None
+        self._sockets = RtpSockets(host, self._receive)
+
+    @property
+    def port(self) -> int:
+        """The RTP port to put into SDP."""
+        return self._sockets.port
+
+    def apply(self, agreement: Agreement) -> None:
+        """Start, or go on under new terms (hold, other address, other keys)."""
+        old, self.agreement = self.agreement, agreement
+        self._learned = None
+        self._offsets = None
+        if old is None or old.local_key != agreement.local_key:
+            self._outbound = SrtpContext(agreement.local_key) if agreement.local_key else None
+        if old is None or old.remote_key != agreement.remote_key:
+            self._inbound = SrtpContext(agreement.remote_key) if agreement.remote_key else None
+        self._digits = dtmf.DigitReceiver(agreement.event_rate_hz, self._on_digit)
+
+    def close(self) -> None:
+        """End the stream."""
+        if self._digits is not None:
+            self._digits.flush()
+        self._sockets.close()
+
+    def _receive(self, data: bytes, source: Address, rtcp: bool) -> None:
+        agreement = self.agreement
+        if agreement is None or rtcp or (len(data) > 1 and 192 <= data[1] <= 223):
+            return  # RTCP, also where it is multiplexed (RFC 5761 section 4)
+        try:
+            packet = RtpPacket.parse(self._inbound.unprotect(data) if self._inbound else data)
+            self._learned = source
+            self.received += 1
+            if packet.payload_type == agreement.event_type and self._digits is not None:
+                self._digits.receive(packet)
+            elif self.echo:
+                self._send_back(packet, agreement)
+        except ValueError:
+            return  # not RTP, or not from who knows the key
+
+    def _send_back(self, packet: RtpPacket, agreement: Agreement) -> None:
+        if self._offsets is None or self._offsets.source != packet.ssrc:
+            self._offsets = _EchoOffsets(packet, self._stream, agreement.rate_hz)
+        self._send(self._offsets.map(packet, self._stream), agreement)
+
+    def _send(self, packet: RtpPacket, agreement: Agreement) -> None:
+        if not agreement.sending:
+            return
+        data = bytes(packet)
+        if self._outbound is not None:
+            data = self._outbound.protect(data)
+        self.sent += 1
+        self._sockets.send(data, self._learned or agreement.rtp_remote)
+
+    def _now_agreed(self) -> Agreement:
+        if self.agreement is None:
+            raise RuntimeError("no sound before an answer")
+        return self.agreement
+
+    async def play(self, samples: Sequence[int], *, repeat: bool = False) -> None:
+        """Send samples (8000 Hz) at the pace of speech; `repeat` goes on until cancelled. PCMU and PCMA only."""
+        agreement = self._now_agreed()
+        payload = g711.encode(agreement.codec_name, samples)
+        size = agreement.rate_hz * PTIME_MS // 1000
+        timestamp = self._stream.now(agreement.rate_hz)
+        pacer, marker, once = Pacer(), True, False
+        while repeat or not once:
+            once = True
+            for start in range(0, len(payload) - size + 1, size):
+                self._send_payload(payload[start : start + size], timestamp, marker)
+                marker = False
+                timestamp += size
+                await pacer.tick()
+
+    def _send_payload(self, payload: bytes, timestamp: int, marker: bool) -> None:
+        agreement = self._now_agreed()
+        sequence = self._stream.next_sequence()
+        packet = RtpPacket(agreement.payload_type, sequence, timestamp & 0xFFFFFFFF, self._stream.ssrc, payload, marker)
+        self._send(packet, agreement)
+
+    async def send_digits(self, digits: str) -> bool:
+        """Press keys by telephone-events, 100 ms each, 80 ms apart; False if the other side takes none."""
+        agreement = self._now_agreed()
+        if agreement.event_type is None:
+            return False
+        pacer = Pacer()
+        for digit in digits:
+            await self._send_digit(digit, agreement, agreement.event_type, pacer)
+        return True
+
+    async def _send_digit(self, digit: str, agreement: Agreement, event_type: int, pacer: Pacer) -> None:
+        """All packets of one event carry the timestamp of its beginning, the first one the marker (2.5.1.2)."""
+        timestamp = self._stream.now(agreement.event_rate_hz)
+        marker = True
+        events = dtmf.packets_of(digit, duration_ms=DIGIT_MS, clock_hz=agreement.event_rate_hz, ptime_ms=PTIME_MS)
+        for event in events:
+            sequence = self._stream.next_sequence()
+            packet = RtpPacket(event_type, sequence, timestamp, self._stream.ssrc, bytes(event), marker)
+            self._send(packet, agreement)
+            marker = False
+            await pacer.tick()
+        for _ in range(DIGIT_GAP_MS // PTIME_MS):
+            await pacer.tick()

@@ -1,0 +1,70 @@
+"""What a lab can be told before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from softphone.errors import UsageError
+
+Algorithm = Literal["MD5", "SHA-256"]
+
+
+@dataclass(frozen=True)
+class SipTimers:
+    """RFC 3261 section 17.1.1.1. A test that wants time-outs soon makes them smaller."""
+
+    t1_s: float = 0.5
+    t2_s: float = 4.0
+    t4_s: float = 5.0
+
+    @property
+    def timeout_s(self) -> float:
+        """64*T1: the life of a transaction (timers B, F, H, J, L, M)."""
+        return 64 * self.t1_s
+
+
+@dataclass(frozen=True)
+class LabOptions:
+    """The lab's settings. Every port 0 means: a free one.
+
+    `passwords` names the SIP password per extension where it must be known beforehand; the others are random.
+    """
+
+    # the tenant
+    domain: str = "pbx.lab.test"
+    extensions: tuple[str, ...] = ("901", "902", "903", "904")
+    disabled: tuple[str, ...] = ("909",)
+    passwords: dict[str, str] = field(default_factory=dict)
+    api_token: str = ""
+
+    # where it listens
+    host: str = "127.0.0.1"
+    api_port: int = 0
+    api_https: bool = False
+    sip_port: int = 0  # UDP and TCP
+    sip_tls_port: int = 0
+    state_dir: Path | None = None  # CA certificate, token; a temporary folder that is removed, by default
+
+    # the registrar
+    algorithms: tuple[Algorithm, ...] = ("SHA-256", "MD5")  # the order of the challenges
+    nonce_ttl_s: float = 300.0
+    authenticate_calls: bool = True
+    min_expires_s: int = 10
+    max_expires_s: int = 7200
+    default_expires_s: int = 3600
+    rewrite_contact: bool = True  # over UDP: reach a phone where its REGISTER came from, not where Contact says
+
+    # calls
+    timers: SipTimers = field(default_factory=SipTimers)
+    no_answer_s: float = 60.0
+    media: Literal["relay", "direct"] = "relay"
+    srtp: Literal["optional", "mandatory", "off"] = "optional"
+
+    def __post_init__(self) -> None:
+        both = set(self.extensions) & set(self.disabled)
+        if both:
+            raise UsageError(f"extension {sorted(both)[0]} is named both as enabled and as disabled")
+        if not self.algorithms:
+            raise UsageError("the lab needs at least one digest algorithm (MD5, SHA-256)")

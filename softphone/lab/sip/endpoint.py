@@ -1,0 +1,205 @@
+"""The PBX's SIP side as a whole: what arrives is registered, called, passed into its dialog, or refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from sipmessage import URI, Request, Response
+
+from softphone.lab.directory import Directory, Extension
+from softphone.lab.events import EventLog
+from softphone.lab.options import LabOptions
+from softphone.lab.sip import message as sip
+from softphone.lab.sip.dialog import Dialog, DialogId
+from softphone.lab.sip.digest import DigestAuthority
+from softphone.lab.sip.gatekeeper import Gatekeeper
+from softphone.lab.sip.leg import IncomingLeg, Leg, OutgoingLeg
+from softphone.lab.sip.registrar import Binding, Registrar
+from softphone.lab.sip.transaction import ServerTransaction, TransactionLayer
+from softphone.lab.sip.transport import Address, Flow, Network, TransportName
+from softphone.lab.tasks import TaskOwner
+
+SUPPORTED = {"timer", "replaces"}
+MAX_LEGS = 4000
+
+
+class SipEndpoint:
+    """Glue between network, transactions, registrar and calls. `on_call` gets every admitted INVITE."""
+
+    def __init__(
+        self, options: LabOptions, directory: Directory, events: EventLog, on_call: Callable[[IncomingLeg], None]
+    ) -> None:
+        self.tasks = TaskOwner()
+        self.layer = TransactionLayer(self, options.timers)
+        self.network = Network(self, options.host)
+        self.registrar = Registrar(options, events, self.network.udp_flow)
+        authority = DigestAuthority(options.algorithms, options.nonce_ttl_s)
+        self.gatekeeper = Gatekeeper(directory, authority, self._refused)
+        self._options = options
+        self._directory = directory
+        self._events = events
+        self._on_call = on_call
+        self._legs: dict[DialogId, Leg] = {}
+
+    @property
+    def legs(self) -> int:
+        """How many dialogs there are."""
+        return len(self._legs)
+
+    async def close(self) -> None:
+        """Hang up what is connected, without waiting for answers, and stop everything."""
+        for leg in tuple(self._legs.values()):
+            if leg.confirmed:
+                self.tasks.spawn(leg.bye("lab stopped"), "last BYE")
+        await asyncio.sleep(0)
+        await self.tasks.close()
+        self.layer.close()
+        self.registrar.close()
+        await self.network.close()
+
+    # from the network
+
+    def on_message(self, message: Request | Response, flow: Flow) -> None:
+        """One message; what is malformed is answered 400 where an answer can find its way."""
+        try:
+            if isinstance(message, Request):
+                sip.check_request(message)
+            else:
+                sip.check_response(message)
+            self.layer.receive(message, flow)
+        except ValueError as error:
+            self.on_garbage(flow.transport, flow.remote, str(error))
+            _answer_bad_request(message, flow)
+
+    def on_garbage(self, transport: TransportName, source: Address, why: str) -> None:
+        """Count it, and go on."""
+        self._events.emit("garbage", transport=transport, source=f"{source[0]}:{source[1]}", why=why[:200])
+
+    def on_connection(self, flow: Flow, opened: bool) -> None:
+        """A connection came or went; with it go the registrations that came through it."""
+        name = "connection_opened" if opened else "connection_closed"
+        self._events.emit(name, transport=flow.transport, source=f"{flow.remote[0]}:{flow.remote[1]}")
+        if not opened:
+            self.layer.flow_lost(flow)
+            self.registrar.flow_lost(flow)
+
+    def _refused(self, extension: str, code: int, cause: str) -> None:
+        self._events.emit("registration_failed", extension=extension, code=code, cause=cause)
+
+    # from the transactions
+
+    def on_request(self, transaction: ServerTransaction) -> None:
+        """A new request, other than ACK and CANCEL."""
+        request = transaction.request
+        unknown = sip.option_tags(request, "Require") - SUPPORTED
+        if request.max_forwards is not None and request.max_forwards <= 0:
+            transaction.respond(483)
+        elif request.uri.scheme not in ("sip", "sips"):
+            transaction.respond(416)
+        elif unknown:
+            transaction.respond(420, headers=[("Unsupported", ", ".join(sorted(unknown)))])
+        elif sip.to_tag(request):
+            self._inside_dialog(transaction)
+        else:
+            self._outside_dialog(transaction)
+
+    def _inside_dialog(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        leg = self._legs.get((request.call_id, sip.to_tag(request)))
+        if leg is None or leg.dialog.remote_tag != sip.from_tag(request):
+            transaction.respond(481)
+        else:
+            leg.receive(transaction)
+
+    def _outside_dialog(self, transaction: ServerTransaction) -> None:
+        method = transaction.request.method
+        if method == "REGISTER":
+            self._register(transaction)
+        elif method == "INVITE":
+            self._invite(transaction)
+        elif method == "OPTIONS":
+            headers = [("Allow", sip.ALLOW), ("Accept", "application/sdp"), ("Supported", "timer")]
+            transaction.respond(200, headers=headers)
+        elif method in ("SUBSCRIBE", "PUBLISH"):
+            transaction.respond(489)
+        elif method in ("BYE", "INFO", "UPDATE", "REFER", "NOTIFY", "PRACK"):
+            transaction.respond(481)
+        else:
+            transaction.respond(405, headers=[("Allow", sip.ALLOW)])
+
+    def _register(self, transaction: ServerTransaction) -> None:
+        extension = self.gatekeeper.admit(transaction, proxy=False)
+        if extension is not None:
+            self.registrar.register(transaction, extension)
+
+    def _invite(self, transaction: ServerTransaction) -> None:
+        if len(self._legs) >= MAX_LEGS:
+            transaction.respond(503, headers=[("Retry-After", "5")])
+            return
+        caller = None
+        if self._options.authenticate_calls:
+            caller = self.gatekeeper.admit(transaction, proxy=True)
+            if caller is None:
+                return
+        if _strange_body(transaction.request):
+            transaction.respond(415, headers=[("Accept", "application/sdp")])
+            return
+        transaction.respond(100)
+        self._on_call(IncomingLeg(self, transaction, self.contact(transaction.flow), caller))
+
+    def on_ack(self, request: Request, flow: Flow) -> None:
+        """The ACK of a 2xx."""
+        leg = self._legs.get((request.call_id, sip.to_tag(request)))
+        if leg is not None:
+            leg.receive_ack(request, flow)
+
+    # for the legs
+
+    def contact(self, flow: Flow) -> str:
+        """Our own Contact as the phone on that flow reaches it."""
+        port = self.network.ports[flow.transport]
+        return f"<sip:lab@{self._options.host}:{port};transport={flow.transport}>"
+
+    def add_leg(self, leg: Leg) -> None:
+        """Let in-dialog requests find the leg."""
+        self._legs[leg.dialog.id] = leg
+
+    def remove_leg(self, leg: Leg) -> None:
+        """Let them find it no more."""
+        self._legs.pop(leg.dialog.id, None)
+
+    def way_to(self, extension: Extension) -> Flow | None:
+        """A live flow to the extension, if it is registered."""
+        bindings = self.registrar.lookup(extension)
+        return bindings[-1].flow if bindings else None
+
+    def call(self, binding: Binding, *, caller: str, caller_name: str) -> OutgoingLeg:
+        """A leg towards one registered phone; its INVITE is not sent yet. `caller` is the number it will see."""
+        extension = binding.extension
+        local = f'"{_quotable(caller_name)}" <{URI("sip", extension.domain, caller)}>'
+        dialog = Dialog.outgoing(
+            binding.uri,
+            binding.flow,
+            local=local,
+            remote=f"<sip:{extension.aor}>",
+            contact=self.contact(binding.flow),
+        )
+        return OutgoingLeg(self, dialog, extension)
+
+
+def _quotable(text: str) -> str:
+    return text.replace("\\", "").replace('"', "")
+
+
+def _strange_body(request: Request) -> bool:
+    kind = (request.headers.get("Content-Type") or "application/sdp").partition(";")[0].strip().lower()
+    return bool(request.body) and kind != "application/sdp"
+
+
+def _answer_bad_request(message: Request | Response, flow: Flow) -> None:
+    """400, if the request has at least what an answer copies."""
+    if not isinstance(message, Request) or message.method == "ACK":
+        return
+    if all(message.headers.get(name) for name in ("Via", "From", "To", "Call-ID", "CSeq")):
+        flow.send(bytes(sip.make_response(message, 400)))

@@ -1,0 +1,197 @@
+"""A call between one phone and the PBX itself, with the verbs that a service is written in."""
+
+from __future__ import annotations
+
+import asyncio
+
+from softphone.lab.calls import CallRecord
+from softphone.lab.media import dtmf
+from softphone.lab.media.negotiation import NotAcceptable, agree, make_answer, make_offer
+from softphone.lab.media.session import DIGIT_GAP_MS, DIGIT_MS, MediaSession
+from softphone.lab.media.srtp import SdesKey
+from softphone.lab.options import LabOptions
+from softphone.lab.sip import sdp
+from softphone.lab.sip.leg import IncomingLeg, Leg
+from softphone.lab.sip.transaction import ServerTransaction
+
+SDP_TYPE = ("Content-Type", "application/sdp")
+
+
+class ServiceCall:
+    """The PBX's end of a call. `digits` receives every key press, however it came."""
+
+    def __init__(self, leg: Leg, record: CallRecord, options: LabOptions, *, any_codec: bool) -> None:
+        self.leg = leg
+        self.record = record
+        self.digits: asyncio.Queue[str] = asyncio.Queue()
+        self.media = MediaSession(options.host, self._rtp_digit)
+        self._options = options
+        self._any_codec = any_codec
+        self._first_answer = b""
+        self._offered_key: SdesKey | None = None
+        self._version = 0
+        leg.owner = self
+
+    # verbs
+
+    def ring(self) -> None:
+        """180; without effect where the PBX was the caller."""
+        if isinstance(self.leg, IncomingLeg):
+            self.leg.progress(180)
+            self.record.ringing()
+
+    async def early_media(self) -> None:
+        """183: sound before the answer."""
+        if isinstance(self.leg, IncomingLeg):
+            self.leg.progress(183, self._answer_invite(self.leg))
+            self.record.ringing(early=True)
+
+    async def answer(self) -> None:
+        """Pick up; returns when sound may flow. Raises NotAcceptable."""
+        leg = self.leg
+        if not isinstance(leg, IncomingLeg) or leg.confirmed:
+            return
+        leg.accept_call(self._answer_invite(leg))
+        if not leg.offer:
+            ack = await leg.invite.acked
+            if ack is not None:
+                self._learn_answer(ack.body)
+        self._note_answered()
+
+    async def hang_up(self, cause: str = "hangup") -> None:
+        """BYE, or a refusal of what is not answered yet."""
+        if isinstance(self.leg, IncomingLeg) and not self.leg.confirmed:
+            self.leg.reject(480, cause=cause)
+        else:
+            await self.leg.bye(cause)
+
+    def reject(self, code: int, cause: str) -> None:
+        """Refuse the call."""
+        if isinstance(self.leg, IncomingLeg):
+            self.leg.reject(code, cause=cause)
+
+    async def send_digits(self, digits: str) -> None:
+        """Press keys: by RFC 4733 where the phone takes it, else by INFO."""
+        if await self.media.send_digits(digits):
+            return
+        for digit in digits:
+            kind = ("Content-Type", "application/dtmf-relay")
+            await self.leg.request("INFO", headers=[kind], body=dtmf.info_body(digit, DIGIT_MS))
+            await asyncio.sleep((DIGIT_MS + DIGIT_GAP_MS) / 1000)
+
+    @property
+    def no_answer_s(self) -> float:
+        """How long the PBX lets a phone ring."""
+        return self._options.no_answer_s
+
+    # descriptions
+
+    def _answer_invite(self, leg: IncomingLeg) -> bytes:
+        """The description for 183 and 200: the same one in both (RFC 3261 section 13.2.1)."""
+        self._first_answer = self._first_answer or self._describe(leg.offer)
+        return self._first_answer
+
+    def _describe(self, offer: bytes) -> bytes:
+        """Our answer to an offer, or our own offer where there is none. Raises NotAcceptable."""
+        self._version += 1
+        if not offer:
+            key = self._own_key(wanted=self._options.srtp == "mandatory")
+            return bytes(make_offer(self._options.host, self.media.port, key, self._version))
+        session = _parse(offer)
+        old = self.media.agreement
+        agreement = agree(
+            session,
+            any_codec=self._any_codec,
+            policy=self._options.srtp,
+            local_key=old.local_key if old is not None else None,
+        )
+        self.media.apply(agreement)
+        return bytes(make_answer(session, agreement, self._options.host, self.media.port, self._version))
+
+    def _own_key(self, *, wanted: bool) -> SdesKey | None:
+        old = self.media.agreement
+        if old is not None:
+            return old.local_key
+        self._offered_key = SdesKey.new("AES_CM_128_HMAC_SHA1_80") if wanted else None
+        return self._offered_key
+
+    def _learn_answer(self, body: bytes) -> None:
+        """The phone's answer to an offer of ours."""
+        old = self.media.agreement
+        key = old.local_key if old is not None else self._offered_key
+        self.media.apply(agree(_parse(body), any_codec=False, policy=self._options.srtp, local_key=key))
+
+    def offer(self, *, srtp: bool) -> bytes:
+        """Our offer for a call that the PBX makes."""
+        self._version += 1
+        key = self._own_key(wanted=srtp)
+        return bytes(make_offer(self._options.host, self.media.port, key, self._version))
+
+    def picked_up(self, body: bytes) -> None:
+        """The phone that the PBX called has answered with a description. Raises NotAcceptable."""
+        self._learn_answer(body)
+        self._note_answered()
+
+    def _note_answered(self) -> None:
+        agreement = self.media.agreement
+        if self.leg.hangup is None:
+            self.record.answered(srtp=agreement is not None and agreement.local_key is not None)
+
+    # what the phone does
+
+    def on_leg_request(self, leg: Leg, transaction: ServerTransaction) -> None:
+        """INFO with a digit, re-INVITE and UPDATE for hold and codec changes; others are refused."""
+        method = transaction.request.method
+        self.record.events.emit("request", call=self.record.uuid, method=method, by="phone")
+        if method == "INFO":
+            self._info(transaction)
+        elif method == "INVITE":
+            self._reinvite(leg, transaction)
+        elif method == "UPDATE":
+            self._update(leg, transaction)
+        else:
+            transaction.respond(501)
+
+    def _info(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        found = dtmf.parse_info(request.headers.get("Content-Type") or "", request.body)
+        transaction.respond(200)
+        if found is not None:
+            self._digit(found[0], found[1], "info")
+
+    def _reinvite(self, leg: Leg, transaction: ServerTransaction) -> None:
+        try:
+            body = self._describe(transaction.request.body)
+        except NotAcceptable:
+            transaction.respond(488)
+            return
+        leg.accept(transaction, body)
+
+    def _update(self, leg: Leg, transaction: ServerTransaction) -> None:
+        if not transaction.request.body:
+            transaction.respond(200, headers=[("Contact", leg.dialog.contact)])
+            return
+        try:
+            body = self._describe(transaction.request.body)
+        except NotAcceptable:
+            transaction.respond(488)
+            return
+        transaction.respond(200, headers=[("Contact", leg.dialog.contact), SDP_TYPE], body=body)
+
+    def on_leg_end(self, leg: Leg) -> None:
+        """The phone hung up, or we did: the service's task notices by `leg.ended`."""
+        self.media.close()
+
+    def _rtp_digit(self, digit: str, duration_ms: int) -> None:
+        self._digit(digit, duration_ms, "rfc4733")
+
+    def _digit(self, digit: str, duration_ms: int, how: str) -> None:
+        self.record.events.emit("digit", call=self.record.uuid, digit=digit, duration_ms=duration_ms, how=how)
+        self.digits.put_nowait(digit)
+
+
+def _parse(body: bytes) -> sdp.Session:
+    try:
+        return sdp.Session.parse(body)
+    except sdp.SdpError as error:
+        raise NotAcceptable(str(error)) from error

@@ -1,0 +1,82 @@
+"""uvicorn inside the lab: on a socket that is bound already, without touching the process's signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from softphone.errors import SoftphoneError
+from softphone.lab.certificates import CertificateFiles
+
+GRACE_S = 1
+
+
+class _QuietServer(uvicorn.Server):
+    """A server that leaves SIGINT and SIGTERM to whoever owns the process, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class WebServer:
+    """Serves one ASGI application from `start` to `stop`."""
+
+    def __init__(self, app: Any, host: str, port: int, tls: CertificateFiles | None = None) -> None:
+        self._host = host
+        self._wanted_port = port
+        self._tls = tls
+        self._server = _QuietServer(self._config(app))
+        self._task: asyncio.Task[None] | None = None
+        self._socket: socket.socket | None = None
+        self.port = 0
+
+    def _config(self, app: Any) -> uvicorn.Config:
+        return uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+            ssl_certfile=str(self._tls.certificate) if self._tls else None,
+            ssl_keyfile=str(self._tls.key) if self._tls else None,
+        )
+
+    async def start(self) -> None:
+        """Listen. Raises SoftphoneError where the port is taken."""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((self._host, self._wanted_port))
+        except OSError as error:
+            self._socket.close()
+            where = f"{self._host}:{self._wanted_port}"
+            raise SoftphoneError(f"the lab cannot serve its API on {where}: {error.strerror}") from error
+        self.port = self._socket.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._server.serve(sockets=[self._socket]), name="lab web server")
+        await self._server.listening.wait()
+
+    async def stop(self) -> None:
+        """Close the connections and the port."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        if self._socket is not None:
+            self._socket.close()
