@@ -48,7 +48,8 @@ class LabOptions:
     state_dir: Path | None = None  # CA certificate, token; a temporary folder that is removed, by default
 
     # the registrar
-    algorithms: tuple[Algorithm, ...] = ("SHA-256", "MD5")  # the order of the challenges
+    # One challenge each, in this order. MD5 first: SIPp and other old clients look at the first one only.
+    algorithms: tuple[Algorithm, ...] = ("MD5", "SHA-256")
     nonce_ttl_s: float = 300.0
     authenticate_calls: bool = True
     min_expires_s: int = 10
