@@ -1,0 +1,96 @@
+"""What the control API asks of the phone. `softphone.agent.Agent` is the one in the product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from softphone.bus import Bus
+from softphone.engine.views import (
+    AccountView,
+    AgentStatus,
+    AudioRoute,
+    CallView,
+    DeviceView,
+    ProviderStatus,
+    RecordEndView,
+)
+
+DigitMethod = Literal["auto", "rfc4733", "info"]
+RecordMode = Literal["mono", "stereo"]
+WaitFor = Literal["answered", "ended"]
+
+
+class AgentApi(Protocol):
+    """Runs on the event loop's thread. Errors are those of `softphone.errors`; an unknown id is NotFound."""
+
+    @property
+    def bus(self) -> Bus: ...
+
+    def status(self) -> AgentStatus: ...
+
+    def accounts(self) -> Sequence[AccountView]: ...
+
+    def account(self, id: str) -> AccountView:
+        """`id`: `username@domain`, or a username that only one account has (Conflict otherwise)."""
+
+    def register(self, id: str) -> None: ...
+
+    def unregister(self, id: str) -> None: ...
+
+    async def refresh_provider(self) -> ProviderStatus: ...
+
+    def calls(self) -> Sequence[CallView]:
+        """Running calls."""
+
+    def call(self, id: str) -> CallView:
+        """Ended calls are kept for some minutes."""
+
+    def dial(
+        self,
+        target: str,
+        *,
+        account: str | None = None,
+        headers: dict[str, str] | None = None,
+        ring_timeout_s: float | None = None,
+        audio: AudioRoute | None = None,
+    ) -> CallView: ...
+
+    def answer(self, id: str) -> None: ...
+
+    def reject(self, id: str, code: int = 486, reason: str = "") -> None: ...
+
+    def hang_up(self, id: str) -> None: ...
+
+    def send_digits(
+        self, id: str, digits: str, *, method: DigitMethod = "auto", duration_ms: int = 160, pause_ms: int = 80
+    ) -> None: ...
+
+    async def play(self, id: str, file: str, *, loop: bool = False) -> str:
+        """Returns the play's id."""
+
+    def stop_play(self, id: str, play_id: str | None = None) -> None:
+        """Without `play_id`: all of them."""
+
+    async def record(
+        self,
+        id: str,
+        file: str,
+        *,
+        mode: RecordMode = "mono",
+        overwrite: bool = False,
+        max_duration_s: float | None = None,
+    ) -> str:
+        """Returns the recording's id."""
+
+    async def stop_record(self, id: str, record_id: str | None = None) -> Sequence[RecordEndView]:
+        """Without `record_id`: all of them. The files are complete when it returns."""
+
+    async def set_audio(self, id: str, route: AudioRoute) -> None: ...
+
+    def quality(self, id: str) -> dict[str, Any] | None: ...
+
+    async def wait(self, id: str, *, for_: WaitFor, timeout_s: float) -> CallView:
+        """The call once it is answered (or over), or has ended; after `timeout_s` as it stands, or TimeoutError."""
+
+    def devices(self) -> Sequence[DeviceView]: ...

@@ -1,0 +1,307 @@
+"""The client of a running softphone: what the CLI uses, and any Python program may.
+
+    with ControlClient("/run/softphone/control.sock") as phone:
+        call = phone.dial("9196")
+        phone.wait(call["id"], "answered", timeout_s=30)
+        for event in phone.events(call=call["id"]): ...
+
+Answers are the JSON of the API's resources, as dicts (see /openapi.json). Importing this module is cheap; httpx is
+loaded when the first client is made.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from softphone.control.sse import Frame, FrameReader
+from softphone.control.unreachable import explain
+from softphone.errors import SoftphoneError
+
+if TYPE_CHECKING:
+    import httpx
+
+Json = dict[str, Any]
+
+HEARTBEAT_S = 15.0
+RECONNECT_S = 1.0
+ANSWER_TIMEOUT_S = 30.0
+
+
+class ControlError(SoftphoneError):
+    """The daemon refused or failed. `problem` is its problem document (RFC 9457), {} where there is none."""
+
+    def __init__(self, message: str, *, status: int = 0, problem: Json | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem or {}
+
+    @property
+    def kind(self) -> str:
+        """The last part of the problem's type: `not-found`, `conflict`, …; empty where there is none."""
+        return str(self.problem.get("type", "")).rpartition(":")[2]
+
+    @property
+    def sip_code(self) -> int | None:
+        """The SIP status, where the SIP side failed."""
+        code = self.problem.get("sip_code")
+        return code if isinstance(code, int) else None
+
+
+class ControlUnreachable(ControlError):
+    """Nobody answers on the socket, or we may not use it; the text says why and what to do."""
+
+
+class ControlClient:
+    """A connection pool to one daemon. All methods block; they raise ControlError and ControlUnreachable.
+
+    timeout_s: how long an answer may take, beyond what a request itself waits for.
+    """
+
+    def __init__(self, socket_path: Path | str, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        import httpx  # here, not above: it takes longer to load than the rest of a command that needs no daemon
+
+        self._path, self._timeout_s = Path(socket_path), timeout_s
+        self._httpx = httpx
+        # no TLS on a Unix socket: without `verify=False` httpx reads all CA certificates for nothing
+        transport = httpx.HTTPTransport(uds=str(socket_path), verify=False)
+        self._http = httpx.Client(transport=transport, base_url="http://localhost", timeout=timeout_s)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> ControlClient:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    # ---- the process
+
+    def status(self) -> Json:
+        return self._object("GET", "/v1/status")
+
+    def ready(self) -> Json:
+        """Its status if it is ready. Raises ControlError of kind `not-ready`, with `problems`, if not."""
+        return self._object("GET", "/readyz")
+
+    def devices(self) -> list[Json]:
+        return self._list("GET", "/v1/devices")
+
+    def refresh_provider(self) -> Json:
+        return self._object("POST", "/v1/provider/refresh")
+
+    def openapi(self) -> Json:
+        return self._object("GET", "/openapi.json")
+
+    # ---- accounts
+
+    def accounts(self) -> list[Json]:
+        return self._list("GET", "/v1/accounts")
+
+    def account(self, account: str) -> Json:
+        return self._object("GET", _path("accounts", account))
+
+    def register(self, account: str) -> Json:
+        return self._object("POST", _path("accounts", account, "register"))
+
+    def unregister(self, account: str) -> Json:
+        return self._object("POST", _path("accounts", account, "unregister"))
+
+    # ---- calls
+
+    def calls(self) -> list[Json]:
+        return self._list("GET", "/v1/calls")
+
+    def call(self, call: str) -> Json:
+        return self._object("GET", _path("calls", call))
+
+    def dial(
+        self,
+        target: str,
+        *,
+        account: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        ring_timeout_s: float | None = None,
+        audio: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """Places a call and returns it at once. `audio` is a route: `{"route": "device", "input": "USB Headset"}`."""
+        body = {"target": target, "account": account, "headers": headers}
+        return self._object("POST", "/v1/calls", body | {"ring_timeout_s": ring_timeout_s, "audio": audio})
+
+    def wait(self, call: str, for_: str, *, timeout_s: float) -> Json:
+        """The call when it is `answered` (or over) or has `ended`; after `timeout_s` seconds as it then stands."""
+        query = {"wait": for_, "timeout_s": str(timeout_s)}
+        return self._object("GET", _path("calls", call), query=query, waits_s=timeout_s)
+
+    def answer(self, call: str) -> Json:
+        return self._object("POST", _path("calls", call, "answer"))
+
+    def reject(self, call: str, code: int = 486, reason: str = "") -> Json:
+        return self._object("POST", _path("calls", call, "reject"), {"code": code, "reason": reason})
+
+    def hang_up(self, call: str) -> Json:
+        return self._object("DELETE", _path("calls", call))
+
+    def send_digits(
+        self, call: str, digits: str, *, method: str = "auto", duration_ms: int = 160, pause_ms: int = 80
+    ) -> Json:
+        body = {"digits": digits, "method": method, "duration_ms": duration_ms, "pause_ms": pause_ms}
+        return self._object("POST", _path("calls", call, "dtmf"), body)
+
+    # ---- sound
+
+    def play(self, call: str, file: str, *, loop: bool = False) -> Json:
+        """`{"id": "p1", …}`. The path is one of the daemon's machine."""
+        return self._object("POST", _path("calls", call, "play"), {"file": file, "loop": loop})
+
+    def stop_play(self, call: str, play: str | None = None) -> None:
+        """Without `play`: all of them."""
+        self._request("DELETE", _path("calls", call, "plays", *([play] if play else [])))
+
+    def record(
+        self,
+        call: str,
+        file: str,
+        *,
+        mode: str = "mono",
+        overwrite: bool = False,
+        max_duration_s: float | None = None,
+    ) -> Json:
+        """`{"id": "r1", …}`. The path is one of the daemon's machine."""
+        body = {"file": file, "mode": mode, "overwrite": overwrite, "max_duration_s": max_duration_s}
+        return self._object("POST", _path("calls", call, "record"), body)
+
+    def stop_record(self, call: str, record: str | None = None) -> list[Json]:
+        """Without `record`: all of them. The files are complete when it returns."""
+        return self._list("DELETE", _path("calls", call, "records", *([record] if record else [])))
+
+    def set_audio(self, call: str, route: Mapping[str, Any]) -> Json:
+        return self._object("POST", _path("calls", call, "audio"), dict(route))
+
+    def quality(self, call: str) -> Json | None:
+        found = self._request("GET", _path("calls", call, "quality"))
+        return found if isinstance(found, dict) else None
+
+    # ---- events
+
+    def event_types(self) -> list[Json]:
+        return self._list("GET", "/v1/events/types")
+
+    def events(
+        self,
+        after: str | None = None,
+        types: Iterable[str] = (),
+        *,
+        call: str | None = None,
+        reconnect: bool = True,
+    ) -> Iterator[Json]:
+        """Events as they happen, without end; from the one after id `after` on, if given.
+
+        A lost connection is opened anew and nothing is missed; what cannot be made up for is told by an event of
+        type `stream.gap`. The first connection has to succeed. Without `reconnect` the end of the connection, a
+        stopping daemon's for instance, ends the iteration.
+        """
+        query = {k: v for k, v in {"types": ",".join(types), "call": call}.items() if v}
+        reader = FrameReader(after or "")
+        connected = False
+        while True:
+            try:
+                for frame in self._frames(query, reader):
+                    connected = True
+                    if frame.data:
+                        yield json.loads(frame.data)
+            except ControlUnreachable:
+                if not connected or not reconnect:
+                    raise
+            if not connected:
+                raise ControlUnreachable(f"what answers on {self._path} sends no events; is it a softphone?")
+            if not reconnect:
+                return
+            time.sleep(RECONNECT_S)
+
+    def _frames(self, query: Mapping[str, str], reader: FrameReader) -> Iterator[Frame]:
+        """What one connection brings, heartbeats among it. A connection that ends is no error."""
+        headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
+        timeout = self._httpx.Timeout(self._timeout_s, read=3 * HEARTBEAT_S)
+        try:
+            with self._http.stream("GET", "/v1/events", params=query, headers=headers, timeout=timeout) as response:
+                if response.is_error:
+                    response.read()
+                    raise _refusal(response)
+                for chunk in response.iter_bytes():
+                    yield from reader.feed(chunk)
+        except (self._httpx.RemoteProtocolError, self._httpx.ReadError, self._httpx.ReadTimeout):
+            reader.forget_partial()
+        except self._httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    # ---- plumbing
+
+    def _object(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        waits_s: float = 0,
+    ) -> Json:
+        found = self._request(method, path, body, query=query, waits_s=waits_s)
+        if not isinstance(found, dict):
+            raise ControlError(f"{method} {path}: an object was expected, not {type(found).__name__}")
+        return found
+
+    def _list(self, method: str, path: str) -> list[Json]:
+        found = self._request(method, path)
+        if not isinstance(found, list):
+            raise ControlError(f"{method} {path}: a list was expected, not {type(found).__name__}")
+        return found
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        waits_s: float = 0,
+    ) -> Any:
+        try:
+            response = self._http.request(method, path, json=body, params=query, timeout=self._timeout_s + waits_s)
+        except self._httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if response.is_error:
+            raise _refusal(response)
+        return _json(response) if response.content else None
+
+    def _unreachable(self, error: Exception) -> ControlUnreachable:
+        return ControlUnreachable(explain(self._path, error))
+
+
+def _path(*parts: str) -> str:
+    return "/v1/" + "/".join(quote(part, safe="@") for part in parts)
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        raise ControlError("the answer is no JSON; is it a softphone that answers on this socket?") from None
+
+
+def _refusal(response: httpx.Response) -> ControlError:
+    """The error that the daemon's problem document describes."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        return ControlError(f"refused with HTTP status {response.status_code}", status=response.status_code)
+    text = str(problem.get("detail") or problem.get("title") or f"HTTP status {response.status_code}")
+    return ControlError(text, status=response.status_code, problem=problem)

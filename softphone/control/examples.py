@@ -1,0 +1,87 @@
+"""Examples for the OpenAPI document. Tests hold them against the views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ACCOUNT: Mapping[str, Any] = {
+    "id": "901@pbx.example",
+    "username": "901",
+    "domain": "pbx.example",
+    "display_name": "Reception",
+    "transport": "tls",
+    "registrar": "pbx.example:5061",
+    "state": "registered",
+    "expires_s": 3600,
+    "registered_since": "2025-01-01T12:00:00.000Z",
+    "code": 200,
+    "reason": "OK",
+    "cause": "",
+    "advice": "",
+    "retry_in_s": None,
+    "srtp": "mandatory",
+    "codecs": ["opus", "PCMU"],
+    "calls": 1,
+}
+
+CALL: Mapping[str, Any] = {
+    "id": "c1",
+    "account": "901@pbx.example",
+    "direction": "out",
+    "state": "active",
+    "remote": "sip:9196@pbx.example",
+    "remote_name": "",
+    "called": "9196",
+    "sip_call_id": "mA3XqT0u",
+    "headers": {},
+    "created": "2025-01-01T12:00:00.000Z",
+    "answered": "2025-01-01T12:00:01.200Z",
+    "ended": None,
+    "duration_s": 4.2,
+    "codec": "PCMU",
+    "clock_rate_hz": 8000,
+    "direction_media": "sendrecv",
+    "srtp": "",
+    "early_media": False,
+    "plays": ["p1"],
+    "records": [{"id": "r1", "file": "/var/lib/softphone/call.wav"}],
+    "audio": {"route": "null", "input": None, "output": None, "file": None, "loop": False},
+    "end": None,
+    "quality": None,
+}
+
+STATUS: Mapping[str, Any] = {
+    "version": "0.1.0",
+    "started": "2025-01-01T11:59:58.000Z",
+    "uptime_s": 63.0,
+    "ready": True,
+    "state": "running",
+    "accounts": {"total": 2, "registered": 2, "failed": 0},
+    "calls": {"total": 5, "active": 1},
+    "provider": {
+        "state": "ok",
+        "cause": "",
+        "extensions": 2,
+        "last_success": "2025-01-01T12:00:00.000Z",
+        "retry_in_s": 300.0,
+        "problems": [],
+    },
+    "native": {"pjsip": "2.17", "codecs": ["opus/48000", "PCMU/8000"], "openssl": "3.0.2"},
+    "problems": [],
+}
+
+PROBLEM: Mapping[str, Any] = {
+    "type": "urn:softphone:problem:conflict",
+    "title": "Not possible in the present state",
+    "status": 409,
+    "detail": "901@pbx.example is not registered: the PBX refused the password (403 Forbidden)",
+    "instance": "/v1/calls",
+}
+
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "AccountView": ACCOUNT,
+    "CallView": CALL,
+    "AgentStatus": STATUS,
+    "ProblemDocument": PROBLEM,
+}

@@ -1,0 +1,193 @@
+"""What requests carry, validated; and the small answers that are no view of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from softphone.control.api import DigitMethod, RecordMode
+from softphone.engine.views import AudioRoute, Described
+
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!%'*+.^_`|~-]{1,100}$")]
+"""A token, RFC 3261 section 25.1."""
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=1000)]
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Text without control characters: nobody smuggles a line break into SIP."""
+FileName = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=4096)]
+
+
+class Request(BaseModel):
+    """Base of all bodies: unknown keys are errors, and no type is guessed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class AudioRequest(Request):
+    """Where a call's sound goes to and comes from."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"route": "null"}, {"route": "device", "input": "USB Headset"}]}
+    )
+
+    route: Annotated[str, StringConstraints(pattern="^(null|device|file)$")]
+    """null: nowhere; device: a sound device (see /v1/devices); file: a file is what we say."""
+    input: Line | None = None
+    """device: the microphone's name, null for the default one."""
+    output: Line | None = None
+    """device: the loudspeaker's name, null for the default one."""
+    file: FileName | None = None
+    """file: what is played to the far end, a path on the daemon's machine."""
+    loop: bool = False
+    """file: whether it starts anew at its end."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> AudioRequest:
+        if (self.route == "file") != (self.file is not None):
+            raise ValueError("route `file` needs `file`, and no other route takes it")
+        if self.route != "device" and (self.input is not None or self.output is not None):
+            raise ValueError("only route `device` takes `input` and `output`")
+        return self
+
+    def as_route(self) -> AudioRoute:
+        return AudioRoute(**self.model_dump())
+
+
+class DialRequest(Request):
+    """Whom to call, and how."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"target": "9196"},
+                {"target": "sip:bob@example.com", "account": "901@pbx.example", "ring_timeout_s": 30},
+            ]
+        }
+    )
+
+    target: Annotated[Line, Field(min_length=1, max_length=1000)]
+    """A number, an extension or a SIP URI."""
+    account: Annotated[Line, Field(min_length=1)] | None = None
+    """The account that calls: its id or a unique username. Not needed where there is only one."""
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=50)] | None = None
+    """Headers for the INVITE."""
+    ring_timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = None
+    """How long it may ring; null takes the configured time."""
+    audio: AudioRequest | None = None
+    """Where the sound goes; null takes the configured route."""
+
+
+class RejectRequest(Request):
+    """How to turn a call down."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": 603, "reason": "Not today"}]})
+
+    code: Annotated[int, Field(ge=400, le=699)] = 486
+    """The SIP status (RFC 3261 sections 21.4 to 21.6): 486 busy here, 603 decline."""
+    reason: Annotated[Line, Field(max_length=200)] = ""
+    """The reason phrase; empty takes the RFC's."""
+
+
+class DigitsRequest(Request):
+    """Digits to send. `call.digits_sent` or `call.digits_failed` says how it went."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"digits": "1234#"}]})
+
+    digits: Annotated[Line, Field(min_length=1, max_length=256)]
+    """0 to 9, *, #, A to D."""
+    method: DigitMethod = "auto"
+    """rfc4733: in the media stream; info: SIP INFO; auto: the first if the far end takes it, else the second."""
+    duration_ms: Annotated[int, Field(ge=40, le=6000)] = 160
+    """How long each sounds."""
+    pause_ms: Annotated[int, Field(ge=0, le=6000)] = 80
+    """Between two of them."""
+
+
+class PlayRequest(Request):
+    """A file to play to the far end. `play.ended` says when it is over, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"file": "/usr/share/sounds/welcome.wav"}]})
+
+    file: FileName
+    """A path on the daemon's machine; wav, mp3, ogg and whatever else FFmpeg reads."""
+    loop: bool = False
+
+
+class RecordRequest(Request):
+    """A file to record to."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"file": "/var/lib/softphone/call.wav"}]})
+
+    file: FileName
+    """A path on the daemon's machine; a WAV file is written."""
+    mode: RecordMode = "mono"
+    """mono: both mixed; stereo: them left, us right."""
+    overwrite: bool = False
+    """Whether a file that exists may be replaced."""
+    max_duration_s: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlayStarted:
+    """A file is being played. `id` stops it."""
+
+    id: str
+    call: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStarted:
+    """A recording is running. `id` stops it."""
+
+    id: str
+    call: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The loop runs; that is all it says."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A kind of event on /v1/events."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    type: str
+    """The wire name."""
+    description: str
+    fields: dict[str, Any]
+    """JSON Schema of the event's data."""
+
+
+class ProblemDocument(BaseModel):
+    """An error (RFC 9457). Further members depend on `type`."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    type: str
+    """`urn:softphone:problem:<name>`: what programs should look at."""
+    title: str
+    """The kind of problem, in words."""
+    status: int
+    """The HTTP status."""
+    detail: str
+    """What happened here, to what, and what to do."""
+    instance: str = ""
+    """The request's path."""
+    sip_code: int | None = None
+    """The SIP status where the SIP side failed; 0: there was no answer."""
+    sip_reason: str | None = None
+    """The reason phrase that came with it."""
+    errors: list[dict[str, str]] | None = None
+    """Each wrong value: `in` (body, query, path), `parameter`, `pointer` (JSON pointer), `detail`."""
+    problems: list[str] | None = None
+    """What keeps the phone from being ready."""
+    reference: str | None = None
+    """Where to look in the daemon's log."""

@@ -1,0 +1,38 @@
+"""The OpenAPI document: what FastAPI makes of the routes, with problems and events put in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from softphone.control.event_schemas import event_schemas, union_schema
+from softphone.control.examples import EXAMPLES
+from softphone.control.models import ProblemDocument
+
+DESCRIPTION = """\
+Drives a softphone: accounts, calls, their sound, and everything that happens, as Server-Sent Events.
+
+It is served over a Unix socket: `curl --unix-socket PATH http://localhost/v1/status`. Whoever may open the socket
+may do everything. Errors are problem documents (RFC 9457); look at `type`, show `detail`.
+"""
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1."""
+    made = get_openapi(
+        title="softphone control API",
+        version=app.version,
+        description=DESCRIPTION,
+        routes=app.routes,
+        servers=[{"url": "http://localhost", "description": "by way of the daemon's Unix socket"}],
+    )
+    schemas: dict[str, Any] = made["components"]["schemas"]
+    events = event_schemas()
+    schemas |= events
+    schemas["Event"] = union_schema(events)
+    schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+    for name, example in EXAMPLES.items():
+        schemas[name]["examples"] = [example]
+    return made

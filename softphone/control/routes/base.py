@@ -1,0 +1,64 @@
+"""What all routes share: how they find the agent, how they answer, what errors they declare."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from softphone.control.api import AgentApi
+from softphone.control.connections import Connection, connection_of
+from softphone.control.limits import Limits
+from softphone.control.problems import MEDIA_TYPE
+
+Responses = dict[int | str, dict[str, Any]]
+
+PROBLEM_REF = {"$ref": "#/components/schemas/ProblemDocument"}
+
+
+async def _agent(request: Request) -> AgentApi:
+    found: AgentApi = request.app.state.agent
+    return found
+
+
+async def _connection(request: Request) -> Connection:
+    return connection_of(request)
+
+
+async def _limits(request: Request) -> Limits:
+    found: Limits = request.app.state.limits
+    return found
+
+
+Agent = Annotated[AgentApi, Depends(_agent)]
+Client = Annotated[Connection, Depends(_connection)]
+Bounds = Annotated[Limits, Depends(_limits)]
+CallId = Annotated[str, Path(alias="id", description="The call's id.", examples=["c1"])]
+AccountId = Annotated[
+    str, Path(alias="id", description="The account's id, or its username if unique.", examples=["901@pbx.example"])
+]
+
+
+def reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A view, or views, as JSON. They are ours and right by type, so nothing validates them again."""
+    return Response(to_json(value, inf_nan_mode="null", fallback=str), status, headers, "application/json")
+
+
+def problems(**descriptions: str) -> Responses:
+    """OpenAPI's `responses` for errors: `problems(_404="no such call")`."""
+    content = {MEDIA_TYPE: {"schema": PROBLEM_REF}}
+    found: Responses = {int(k.lstrip("_")): {"description": v, "content": content} for k, v in descriptions.items()}
+    return found | {"default": {"description": "Any other problem.", "content": content}}
+
+
+def router(tag: str) -> APIRouter:
+    """A router whose operations belong to one resource."""
+    return APIRouter(tags=[tag], default_response_class=Response)
+
+
+NO_CALL = {"_404": "There is no such call (ended ones are forgotten after some minutes)."}
+WRONG_STATE = {"_409": "The call's state forbids it."}
+NO_ACCOUNT = {"_404": "There is no such account.", "_409": "More than one account has this username."}
+BAD_BODY = {"_400": "The body is not JSON.", "_415": "The body is not declared as JSON.", "_422": "A wrong value."}

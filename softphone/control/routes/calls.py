@@ -1,0 +1,141 @@
+"""Calls: dial, look, wait, answer, reject, hang up, digits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Query
+from starlette.responses import Response
+
+from softphone.control.api import WaitFor
+from softphone.control.connections import Connection
+from softphone.control.models import DialRequest, DigitsRequest, RejectRequest
+from softphone.control.problems import STOPPING, Problem
+from softphone.control.routes.base import (
+    BAD_BODY,
+    NO_CALL,
+    WRONG_STATE,
+    Agent,
+    Bounds,
+    CallId,
+    Client,
+    problems,
+    reply,
+    router,
+)
+from softphone.engine.views import CallView
+
+routes = router("calls")
+
+ON_CALL = problems(**NO_CALL, **WRONG_STATE)
+ON_CALL_WITH_BODY = problems(**NO_CALL, **WRONG_STATE, **BAD_BODY)
+
+
+@routes.get("/v1/calls", response_model=list[CallView], responses=problems())
+async def list_calls(agent: Agent) -> Response:
+    """The running calls."""
+    return reply(list(agent.calls()))
+
+
+@routes.post(
+    "/v1/calls",
+    status_code=201,
+    response_model=CallView,
+    responses=problems(
+        **BAD_BODY,
+        _404="There is no such account.",
+        _409="The account is not registered, or the phone takes no new calls.",
+        _502="The SIP side refused at once.",
+    )
+    | {201: {"description": "Dialling.", "headers": {"Location": {"schema": {"type": "string"}}}}},
+)
+async def dial(agent: Agent, body: DialRequest) -> Response:
+    """Places a call. Returns at once; wait on the call, or follow its events, to learn how it fares."""
+    audio = body.audio.as_route() if body.audio else None
+    call = agent.dial(
+        body.target, account=body.account, headers=body.headers, ring_timeout_s=body.ring_timeout_s, audio=audio
+    )
+    return reply(call, 201, {"Location": f"/v1/calls/{quote(call.id, safe='')}"})
+
+
+@routes.get("/v1/calls/{id}", response_model=CallView, responses=problems(**NO_CALL))
+async def get_call(
+    agent: Agent,
+    client: Client,
+    limits: Bounds,
+    call_id: CallId,
+    wait: Annotated[
+        WaitFor | None, Query(description="Answer only when the call is answered (or over), or ended.")
+    ] = None,
+    timeout_s: Annotated[
+        float, Query(ge=0, le=86_400, description="How long to wait; then the call is shown as it stands.")
+    ] = 30.0,
+) -> Response:
+    """One call, also for some minutes after its end. With `wait` a long poll."""
+    if wait is None:
+        return reply(agent.call(call_id))
+    timeout_s = min(timeout_s, limits.max_wait_s)
+    try:
+        async with asyncio.timeout(timeout_s + 1):
+            return await _while_connected(client, agent.wait(call_id, for_=wait, timeout_s=timeout_s))
+    except TimeoutError:
+        return reply(agent.call(call_id))
+
+
+async def _while_connected(client: Connection, work: Awaitable[CallView]) -> Response:
+    """The outcome of `work`, broken off when the client goes or the server stops."""
+    task = asyncio.current_task()
+    broken_off = False
+
+    def break_off() -> None:
+        nonlocal broken_off
+        if task is not None:
+            broken_off = True
+            task.cancel()
+
+    with client.on_end(break_off):
+        try:
+            return reply(await work)
+        except asyncio.CancelledError:
+            if not broken_off or task is None or task.uncancel() > 0:
+                raise
+    return Problem(STOPPING, "the wait was broken off because the daemon stops").response()
+
+
+@routes.delete("/v1/calls/{id}", status_code=202, response_model=CallView, responses=ON_CALL)
+async def delete_call(agent: Agent, call_id: CallId) -> Response:
+    """Hangs up: cancels, rejects or ends the call, as its state asks."""
+    agent.hang_up(call_id)
+    return reply(agent.call(call_id), 202)
+
+
+@routes.post("/v1/calls/{id}/hangup", status_code=202, response_model=CallView, responses=ON_CALL)
+async def hang_up_call(agent: Agent, call_id: CallId) -> Response:
+    """Hangs up: the same as DELETE."""
+    agent.hang_up(call_id)
+    return reply(agent.call(call_id), 202)
+
+
+@routes.post("/v1/calls/{id}/answer", status_code=202, response_model=CallView, responses=ON_CALL)
+async def answer_call(agent: Agent, call_id: CallId) -> Response:
+    """Answers an incoming call."""
+    agent.answer(call_id)
+    return reply(agent.call(call_id), 202)
+
+
+@routes.post("/v1/calls/{id}/reject", status_code=202, response_model=CallView, responses=ON_CALL_WITH_BODY)
+async def reject_call(agent: Agent, call_id: CallId, body: RejectRequest | None = None) -> Response:
+    """Turns an incoming call down."""
+    wish = body or RejectRequest()
+    agent.reject(call_id, wish.code, wish.reason)
+    return reply(agent.call(call_id), 202)
+
+
+@routes.post("/v1/calls/{id}/dtmf", status_code=202, response_model=CallView, responses=ON_CALL_WITH_BODY)
+async def send_digits(agent: Agent, call_id: CallId, body: DigitsRequest) -> Response:
+    """Sends digits. Returns at once; `call.digits_sent` comes when the last one is out."""
+    agent.send_digits(call_id, body.digits, method=body.method, duration_ms=body.duration_ms, pause_ms=body.pause_ms)
+    return reply(agent.call(call_id), 202)

@@ -1,0 +1,235 @@
+"""A phone without telephony: implements AgentApi, keeps what it was told, raises what it is asked to raise."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from softphone.bus import Bus
+from softphone.control.api import AgentApi, DigitMethod, RecordMode, WaitFor
+from softphone.engine.views import (
+    AccountCounts,
+    AccountView,
+    AgentStatus,
+    AudioRoute,
+    CallCounts,
+    CallView,
+    DeviceView,
+    NativeInfo,
+    ProviderStatus,
+    RecordEndView,
+    RecordView,
+)
+from softphone.errors import Conflict, NotFound
+from softphone.events import CallAnswered, CallEnded
+
+CREATED = "2025-01-01T12:00:00.000Z"
+
+
+def account_view(username: str = "901", **changes: Any) -> AccountView:
+    """A registered account of pbx.example."""
+    view = AccountView(
+        id=f"{username}@pbx.example",
+        username=username,
+        domain="pbx.example",
+        display_name="",
+        transport="tls",
+        registrar="pbx.example:5061",
+        state="registered",
+        expires_s=3600,
+    )
+    return replace(view, **changes)
+
+
+class FakeAgent:
+    """Two accounts, no calls. `failure` is raised by the next command, whichever it is."""
+
+    def __init__(self, *, ready: bool = True, history: int = 10_000) -> None:
+        self.bus = Bus(history=history)
+        self.ready = ready
+        self.failure: BaseException | None = None
+        self.commands: list[tuple[Any, ...]] = []
+        self.waiting = asyncio.Event()
+        self._accounts = {a.id: a for a in (account_view("901"), account_view("902"))}
+        self._calls: dict[str, CallView] = {}
+        self._changed = asyncio.Event()
+
+    def _note(self, *command: Any) -> None:
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        self.commands.append(command)
+
+    # ---- the process
+
+    def status(self) -> AgentStatus:
+        self._raise_if_wanted()
+        return AgentStatus(
+            version="1.2.3",
+            started=CREATED,
+            uptime_s=1.5,
+            ready=self.ready,
+            state="running",
+            accounts=AccountCounts(total=2, registered=2),
+            calls=CallCounts(total=len(self._calls), active=len(self.calls())),
+            provider=ProviderStatus(state="ok", extensions=2),
+            native=NativeInfo(pjsip="2.17", codecs=["PCMU/8000"], openssl="3.0.0"),
+            problems=[] if self.ready else ["901@pbx.example is not registered"],
+        )
+
+    def _raise_if_wanted(self) -> None:
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+
+    async def refresh_provider(self) -> ProviderStatus:
+        self._note("refresh_provider")
+        return ProviderStatus(state="ok", extensions=2)
+
+    def devices(self) -> list[DeviceView]:
+        return [DeviceView(name="USB Headset", inputs=1, outputs=2, driver="ALSA", default_rate_hz=48000)]
+
+    # ---- accounts
+
+    def accounts(self) -> list[AccountView]:
+        return list(self._accounts.values())
+
+    def account(self, id: str) -> AccountView:
+        for view in self._accounts.values():
+            if id in (view.id, view.username):
+                return view
+        raise NotFound(f"there is no account {id!r}")
+
+    def register(self, id: str) -> None:
+        self._note("register", self.account(id).id)
+
+    def unregister(self, id: str) -> None:
+        self._note("unregister", self.account(id).id)
+
+    # ---- calls
+
+    def calls(self) -> list[CallView]:
+        return [c for c in self._calls.values() if c.state != "ended"]
+
+    def call(self, id: str) -> CallView:
+        if id not in self._calls:
+            raise NotFound(f"there is no call {id!r}")
+        return self._calls[id]
+
+    def dial(
+        self,
+        target: str,
+        *,
+        account: str | None = None,
+        headers: dict[str, str] | None = None,
+        ring_timeout_s: float | None = None,
+        audio: AudioRoute | None = None,
+    ) -> CallView:
+        self._note("dial", target, account, headers, ring_timeout_s, audio)
+        return self.add_call(remote=f"sip:{target}@pbx.example", called=target, audio=audio or AudioRoute())
+
+    def add_call(self, **changes: Any) -> CallView:
+        """A call that dials."""
+        view = CallView(
+            id=f"c{len(self._calls) + 1}",
+            account="901@pbx.example",
+            direction="out",
+            state="dialing",
+            remote="",
+            created=CREATED,
+        )
+        self._calls[view.id] = replace(view, **changes)
+        return self._calls[view.id]
+
+    def change_call(self, id: str, **changes: Any) -> None:
+        """What the far end or the network did to the call."""
+        self._calls[id] = replace(self._calls[id], **changes)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def answer(self, id: str) -> None:
+        self._note("answer", self.call(id).id)
+        self.change_call(id, state="active", answered=CREATED)
+        self.bus.publish(CallAnswered(call=id, account="901@pbx.example", by="local"))
+
+    def reject(self, id: str, code: int = 486, reason: str = "") -> None:
+        self._note("reject", self.call(id).id, code, reason)
+        self.change_call(id, state="ended")
+
+    def hang_up(self, id: str) -> None:
+        self._note("hang_up", self.call(id).id)
+        if self.call(id).state == "ended":
+            raise Conflict(f"call {id} has ended already")
+        self.change_call(id, state="ended", ended=CREATED)
+        self.bus.publish(ended_event(id))
+
+    def send_digits(
+        self, id: str, digits: str, *, method: DigitMethod = "auto", duration_ms: int = 160, pause_ms: int = 80
+    ) -> None:
+        self._note("send_digits", self.call(id).id, digits, method, duration_ms, pause_ms)
+
+    async def wait(self, id: str, *, for_: WaitFor, timeout_s: float) -> CallView:
+        states = ("ended",) if for_ == "ended" else ("active", "ended")
+        self.call(id)
+        async with asyncio.timeout(timeout_s):
+            while self.call(id).state not in states:
+                self.waiting.set()
+                await self._changed.wait()
+        return self.call(id)
+
+    # ---- sound
+
+    async def play(self, id: str, file: str, *, loop: bool = False) -> str:
+        self._note("play", self.call(id).id, file, loop)
+        return "p1"
+
+    def stop_play(self, id: str, play_id: str | None = None) -> None:
+        self._note("stop_play", self.call(id).id, play_id)
+
+    async def record(
+        self,
+        id: str,
+        file: str,
+        *,
+        mode: RecordMode = "mono",
+        overwrite: bool = False,
+        max_duration_s: float | None = None,
+    ) -> str:
+        self._note("record", self.call(id).id, file, mode, overwrite, max_duration_s)
+        self.change_call(id, records=[RecordView(id="r1", file=file)])
+        return "r1"
+
+    async def stop_record(self, id: str, record_id: str | None = None) -> list[RecordEndView]:
+        self._note("stop_record", self.call(id).id, record_id)
+        return [
+            RecordEndView(record=r.id, file=r.file, reason="stopped", duration_s=1.0) for r in self.call(id).records
+        ]
+
+    async def set_audio(self, id: str, route: AudioRoute) -> None:
+        self._note("set_audio", self.call(id).id, route)
+        self.change_call(id, audio=route)
+
+    def quality(self, id: str) -> dict[str, Any] | None:
+        return self.call(id).quality
+
+
+def ended_event(call: str = "c1") -> CallEnded:
+    """A call that the far end hung up."""
+    return CallEnded(
+        call=call,
+        account="901@pbx.example",
+        reason="hangup",
+        by="remote",
+        code=200,
+        sip_reason="OK",
+        phase="active",
+        cause="the far end hung up",
+        duration_s=1.0,
+        quality={"mos": 4.3},
+    )
+
+
+def as_agent(fake: FakeAgent) -> AgentApi:
+    """Proves to the type checker that the fake is an agent."""
+    return fake
