@@ -118,7 +118,9 @@ class Select(Strict):
     )
 
 
-def _no_repeats(value: tuple[str, ...]) -> tuple[str, ...]:
+def _some_distinct(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("expected at least one in the list")
     twice = sorted({item for item in value if value.count(item) > 1})
     if twice:
         raise ValueError(f"listed twice: {', '.join(twice)}")
@@ -151,7 +153,7 @@ class AccountSettings(Strict):
         default="off",
         description="Encrypted media: off, mandatory (never without), or prefer (without when the PBX refuses it)",
     )
-    codecs: Annotated[tuple[Codec, ...], Field(min_length=1), AfterValidator(_no_repeats)] = Field(
+    codecs: Annotated[tuple[Codec, ...], AfterValidator(_some_distinct)] = Field(
         default=("opus", "g722", "pcma", "pcmu"),
         description="Codecs offered, best first: opus, g722, pcma, pcmu, gsm, speex",
     )
@@ -187,7 +189,7 @@ class Account(AccountSettings):
         }
     )
 
-    extensions: Annotated[tuple[SipUser, ...], Field(min_length=1), AfterValidator(_no_repeats)] | None = Field(
+    extensions: Annotated[tuple[SipUser, ...], AfterValidator(_some_distinct)] | None = Field(
         default=None,
         description='Pulled: these extensions, such as ["901", "902"]; password and domain come from the PBX',
     )

@@ -24,13 +24,14 @@ _EXPECTED = {
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
+    "path_type": "a path as text",
+}
+_CONTAINERS = {
     "list_type": "a list",
     "tuple_type": "a list",
     "dict_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
     "model_attributes_type": "a mapping (key: value)",
-    "path_type": "a path as text",
-    "uuid_type": "a UUID as text",
 }
 
 
@@ -110,6 +111,9 @@ def wording(detail: ErrorDetails) -> str:
         return str(context["error"])
     if kind == "literal_error":
         return _choice(str(context["expected"]), value)
+    if kind in _CONTAINERS:
+        # A text here may be a secret in the wrong place, so only its kind is named
+        return f"expected {_CONTAINERS[kind]}, got {kind_of(value)}"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, got {shown(value)}"
     limit = _limit(kind, context)
@@ -125,10 +129,10 @@ def _choice(expected: str, value: object) -> str:
 
 def _limit(kind: str, context: Mapping[str, Any]) -> str | None:
     texts = {
-        "greater_than": "expected more than {gt}",
-        "greater_than_equal": "expected at least {ge}",
-        "less_than": "expected less than {lt}",
-        "less_than_equal": "expected at most {le}",
+        "greater_than": "expected more than {gt:g}",
+        "greater_than_equal": "expected at least {ge:g}",
+        "less_than": "expected less than {lt:g}",
+        "less_than_equal": "expected at most {le:g}",
         "string_too_short": "expected at least {min_length} characters",
         "string_too_long": "expected at most {max_length} characters",
         "too_short": "expected at least {min_length} in the list",
@@ -139,12 +143,17 @@ def _limit(kind: str, context: Mapping[str, Any]) -> str | None:
 
 def shown(value: object) -> str:
     """A value for an error text: lists and mappings only by kind, as a secret may be inside."""
-    if value is None:
-        return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, str):
         return repr(value if len(value) <= _SHOWN_CHARS else value[:_SHOWN_CHARS] + "...")
+    return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """`a mapping`, `a list`, `text`..., or `nothing` for null."""
+    if value is None:
+        return "nothing"
     return next((name for kind, name in _KINDS.items() if isinstance(value, kind)), "something else")

@@ -104,9 +104,11 @@ def _host_port(value: object) -> object:
 
 def _parsed(text: str) -> HostPort | None:
     try:
-        return HostPort.parse(text)
+        place = HostPort.parse(text)
     except UsageError:
         return None
+    bracketed = text.strip().startswith("[")
+    return place if bracketed == (":" in place.host) else None
 
 
 @dataclass(frozen=True)

@@ -71,17 +71,32 @@ def parse(text: str, loader: Any = None) -> Tree:
     """Never raises for bad input: what is wrong stands in `problems`, each with its line and key."""
     tree = Tree()
     try:
-        root = yaml.compose(text, Loader=loader or fastest_loader())
+        root = _compose(text, loader or fastest_loader())
     except yaml.MarkedYAMLError as error:
         tree.problems.append(_syntax_problem(error))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         tree.problems.append(ConfigError(f"character {error.character!r} is not allowed in YAML", line=line))
-    except RecursionError:
-        tree.problems.append(ConfigError(f"nested deeper than {MAX_DEPTH} levels"))
+    except ConfigError as error:
+        tree.problems.append(error)
     else:
         _Builder(tree).run(root)
     return tree
+
+
+def _compose(text: str, loader: Any) -> Node | None:
+    """The composer recurses for each level, and the one in C would end the process: so depth is judged first."""
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            mark = event.start_mark
+            raise ConfigError(f"nested deeper than {MAX_DEPTH} levels", line=mark.line + 1 if mark else None)
+    root: Node | None = yaml.compose(text, Loader=loader)
+    return root
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError) -> ConfigError:
