@@ -87,8 +87,10 @@ class FakePcmPort:
         return frame.ljust(FRAME, b"\0"), told
 
     def deliver(self, pcm: bytes) -> None:
+        if self.pcm is None:
+            return
         self.held.append(pcm)
-        if self.hold or self.pcm is None:
+        if self.hold:
             return
         data, self.held = b"".join(self.held), []
         self.pcm(data)
