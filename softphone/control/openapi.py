@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic_core import to_json
 
+from softphone import __version__
 from softphone.control.event_schemas import event_schemas, union_schema
 from softphone.control.examples import EXAMPLES
 from softphone.control.models import ProblemDocument
+from softphone.control.routes import ROUTES
 
 DESCRIPTION = """\
 Drives a softphone: accounts, calls, their sound, and everything that happens, as Server-Sent Events.
@@ -19,13 +22,13 @@ may do everything. Errors are problem documents (RFC 9457); look at `type`, show
 """
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """The whole document, OpenAPI 3.1."""
+def document() -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1. It is the same for every agent."""
     made = get_openapi(
         title="softphone control API",
-        version=app.version,
+        version=__version__,
         description=DESCRIPTION,
-        routes=app.routes,
+        routes=ROUTES,
         servers=[{"url": "http://localhost", "description": "by way of the daemon's Unix socket"}],
     )
     schemas: dict[str, Any] = made["components"]["schemas"]
@@ -36,3 +39,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     return made
+
+
+@cache
+def document_json() -> bytes:
+    """The document as it is served."""
+    return to_json(document())

@@ -1,1 +1,13 @@
-"""The resources under /v1, one module each. Handlers call the agent and nothing else."""
+"""The resources, one module each. Handlers call the agent and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from softphone.control.routes import accounts, calls, events, media, process
+
+ROUTES: Sequence[BaseRoute] = tuple(
+    route for module in (process, accounts, calls, media, events) for route in module.routes.routes
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
+from fastapi.routing import APIRoute
 from pydantic_core import to_json
 from starlette.responses import Response
 
@@ -55,7 +56,12 @@ def problems(**descriptions: str) -> Responses:
 
 def router(tag: str) -> APIRouter:
     """A router whose operations belong to one resource."""
-    return APIRouter(tags=[tag], default_response_class=Response)
+    return APIRouter(tags=[tag], default_response_class=Response, generate_unique_id_function=_operation_id)
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The handler's name: short and unique, so that client generators give methods good names."""
+    return route.name
 
 
 NO_CALL = {"_404": "There is no such call (ended ones are forgotten after some minutes)."}
