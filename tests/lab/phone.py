@@ -63,9 +63,7 @@ class Phone:
             return self
         context = ssl.create_default_context(cafile=self.ca_file) if self.transport == "tls" else None
         name = {"server_hostname": self.domain} if context else {}
-        self._reader, self._writer = await asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=context, **name
-        )
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context, **name)
         self.local_port = self._writer.get_extra_info("sockname")[1]
         self._task = asyncio.create_task(self._read())
         return self
@@ -225,9 +223,7 @@ class Phone:
         from_ = invite.headers["To"] + f";tag=phone{self.user}"
         self.send(self.request(method, uri, to=invite.headers["From"], from_=from_, **more))
 
-    def reply(
-        self, request: Request, code: int, *, body: bytes = b"", headers: dict[str, str] | None = None
-    ) -> None:
+    def reply(self, request: Request, code: int, *, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         """Answer a request of the lab."""
         lines = [f"SIP/2.0 {code} Because"]
         lines += [f"Via: {value}" for value in request.headers.getlist("Via")]

@@ -16,9 +16,7 @@ OPTIONS = LabOptions(algorithms=("MD5",))  # all that Debian's SIPp knows
 
 
 def sipp(lab: Lab, number: str, folder: Path, transport: str = "udp") -> Sipp:
-    return Sipp(
-        lab.sip_udp_port, lab.domain, number, lab.extension(number).password, folder, transport
-    )
+    return Sipp(lab.sip_udp_port, lab.domain, number, lab.extension(number).password, folder, transport)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

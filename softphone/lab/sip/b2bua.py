@@ -113,12 +113,11 @@ class Bridge:
     async def _first_answer(self, waiting: dict[asyncio.Task[Response], Branch]) -> tuple[Branch, Response] | None:
         refusals: list[Response] = []
         pending = set(waiting)
-        while pending:
+        while pending and self._caller.hangup is None:
             watched: set[asyncio.Future[Any]] = {*pending, self._caller.ended}
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             if self._caller.hangup is not None:
-                self._outcome = (self._caller.hangup.cause, self._caller.hangup.code, "caller")
-                return None
+                break
             for task in [each for each in pending if each.done()]:
                 pending.discard(task)
                 response = task.result()
@@ -126,7 +125,10 @@ class Bridge:
                     self._answered_by = waiting[task]
                     return waiting[task], response
                 refusals.append(response)
-        self._pass_refusal(_best(refusals))
+        if self._caller.hangup is not None:
+            self._note_end(self._caller)
+        else:
+            self._pass_refusal(_best(refusals))
         return None
 
     async def _follow(self, branch: Branch) -> Response:
