@@ -31,6 +31,7 @@ from softphone.config.types import (
     Seconds,
     SecondsOrZero,
     Strict,
+    is_host,
 )
 
 _RANGE = re.compile(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*")
@@ -39,7 +40,7 @@ _RANGE = re.compile(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*")
 def _api_url(value: str) -> str:
     try:
         parts = urlsplit(value)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in {"http", "https"} and is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         valid = False
     if not valid or parts.query or parts.fragment or parts.username or parts.password:

@@ -53,7 +53,7 @@ def _flag(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    return "" if value is None else _number_or_text(value)
+    return "" if value is None else _plain(str(_number_or_text(value)))
 
 
 class Extension(BaseModel):
