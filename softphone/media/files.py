@@ -20,8 +20,10 @@ import av.error
 from softphone.errors import MediaError
 from softphone.media.sources import Chunks
 
-# Below this a single packet could grow to minutes of PCM; no sound file is recorded so slowly.
+# No sound is recorded slower or faster. Below, a packet could grow to minutes of PCM; above, a resampler's tables take
+# seconds to compute. Both are seen in damaged headers.
 MIN_RATE_HZ = 1000
+MAX_RATE_HZ = 768_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class AudioFile:
     def chunks(self, rate_hz: int) -> Chunks:
         sounded = False
         with _opened(self.path) as (container, stream):
-            converter = _Converter(rate_hz)
+            converter = _Converter(self.path, rate_hz)
             for frame in _frames(container, stream):
                 pcm = converter.convert(frame)
                 if pcm:
@@ -99,9 +101,13 @@ def _sound_of(path: Path, container: Any) -> Any:
         raise MediaError(f"{path}: the sound is in a format that this FFmpeg cannot decode")
     if context.name == f"pcm_{container.format.name}":
         raise MediaError(f"{path}: raw samples without a header; convert the file to WAV")
-    if context.rate < MIN_RATE_HZ:
-        raise MediaError(f"{path}: a sample rate of {context.rate} Hz is not sound; at least {MIN_RATE_HZ} Hz expected")
+    _check_rate(path, context.rate)
     return stream
+
+
+def _check_rate(path: Path, rate_hz: int) -> None:
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise MediaError(f"{path}: a sample rate of {rate_hz} Hz is not sound; {MIN_RATE_HZ} to {MAX_RATE_HZ} expected")
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:
@@ -116,7 +122,8 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
 class _Converter:
     """Frames of any kind in, signed 16 bit mono at `rate_hz` out; survives a change of kind in mid-stream."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, path: Path, rate_hz: int) -> None:
+        self._path = path
         self._rate_hz = rate_hz
         self._kind: tuple[Any, ...] = ()
         self._resampler: av.AudioResampler | None = None
@@ -125,6 +132,7 @@ class _Converter:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         before = b""
         if kind != self._kind:
+            _check_rate(self._path, frame.sample_rate)
             before = self.finish()
             self._kind = kind
             self._resampler = av.AudioResampler(format="s16", layout="mono", rate=self._rate_hz)

@@ -6,7 +6,7 @@ import os
 import random
 import tracemalloc
 import wave
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import av
@@ -157,6 +157,8 @@ def refusals(tmp_path: Path) -> dict[str, str]:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "slow.wav").write_bytes(riff[:24] + (100).to_bytes(4, "little") + riff[28:])
+    (tmp_path / "fast.wav").write_bytes(riff[:24] + (2**30).to_bytes(4, "little") + riff[28:])
     return {
         "missing.wav": "no such file",
         "folder": "folder",
@@ -172,6 +174,8 @@ def refusals(tmp_path: Path) -> dict[str, str]:
         "list.m3u8": "must not refer to",
         "video.mkv": "no sound",
         "pipe.wav": "device or pipe",
+        "slow.wav": "sample rate of 100 Hz",
+        "fast.wav": "sample rate of 1073741824 Hz",
         "a\0b.wav": "cannot be opened",
         "text.txt/x.wav": "cannot be opened",
         "x" * 300: "cannot be opened",
@@ -184,6 +188,25 @@ def test_what_cannot_be_played_is_refused_in_words(tmp_path: Path) -> None:
             with pytest.raises(MediaError, match=said) as caught:
                 attempt(tmp_path / name)
             assert str(caught.value).startswith(str(tmp_path)), name
+    assert open_files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.wav", "pcm_s16le"), ("a.mp3", "libmp3lame"), ("a.opus", "libopus"), ("a.flac", "flac"), ("a.m4a", "aac")],
+)
+def test_damaged_files_are_played_or_refused_and_nothing_else(tmp_path: Path, name: str, codec: str) -> None:
+    path = write_sound(tmp_path / name, tone(0.3, 48_000), codec=codec, rate_hz=48_000)
+    whole = path.read_bytes()
+    chance = random.Random(name)
+    for _ in range(40):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 5, 40))):
+            data[chance.randrange(min(len(data), chance.choice((64, 400, len(data)))))] = chance.randrange(256)
+        path.write_bytes(data[: chance.choice((len(data), chance.randrange(1, len(data))))])
+        for attempt in (decode, probe):
+            with suppress(MediaError):
+                attempt(path)
     assert open_files(tmp_path) == []
 
 
