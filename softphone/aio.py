@@ -47,6 +47,10 @@ class Tasks:
             await asyncio.wait(tasks)
             await asyncio.sleep(0)  # lets the done callbacks run
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def __len__(self) -> int:
         return len(self._tasks)
 

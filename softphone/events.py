@@ -239,6 +239,14 @@ class CallDigitsFailed(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFailed(CallEvent):
+    """The call's audio route (sound device or file) could not be opened; the call goes on without it."""
+
+    type: ClassVar[str] = "audio.failed"
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(CallEvent):
     """The call is over. See engine/ending.py for the words of `reason`.
 

@@ -28,7 +28,7 @@ class Dialed:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """An INVITE came in, and policy decided: `action` is ring, answer or reject."""
+    """An INVITE came in, and policy decided: `action` is ring, answer or reject; the phone rings `after_s` first."""
 
     action: str
     after_s: float = 0.0
@@ -130,7 +130,10 @@ Action = (
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """Where a call stands. `intent` is why our side wants it to end; `left` is the phase it was in then."""
+    """Where a call stands. `intent` is why our side wants it to end; `left` is the phase it was in then.
+
+    `offered` is what policy decided for an incoming call that rings first.
+    """
 
     phase: str
     outgoing: bool
@@ -138,6 +141,7 @@ class CallState:
     max_duration_s: float = 0.0
     intent: str | None = None
     left: str = ""
+    offered: Offered | None = None
 
     @property
     def over(self) -> bool:
@@ -175,15 +179,15 @@ def _dialing(state: CallState, what: Input) -> Step:
 
 def _incoming(state: CallState, what: Input) -> Step:
     match what:
-        case Offered("reject", _, code, reason):
+        case Offered("reject", after_s, code, reason) if after_s <= 0:
             return _reject(state, code, reason)
         case Offered("answer", after_s) if after_s <= 0:
             return _answer(state)
-        case Offered(action, after_s):
-            timers = [StartTimer("ring", state.ring_timeout_s)]
-            if action == "answer":
-                timers.append(StartTimer("answer", after_s))
-            return state, (SendRinging(), *timers)
+        case Offered("ring"):
+            return state, (SendRinging(), StartTimer("ring", state.ring_timeout_s))
+        case Offered(_, after_s):
+            decided = replace(state, offered=what)
+            return decided, (SendRinging(), StartTimer("ring", state.ring_timeout_s), StartTimer("decide", after_s))
         case AnswerWanted():
             return _answer(state)
         case RejectWanted(code, reason):
@@ -204,7 +208,7 @@ def _waiting(state: CallState, what: Input) -> Step:
 
 
 def _answer(state: CallState) -> Step:
-    return replace(state, phase="answering"), (StopTimer("ring"), StopTimer("answer"), SendAnswer())
+    return replace(state, phase="answering"), (StopTimer("ring"), StopTimer("decide"), SendAnswer())
 
 
 def _reject(state: CallState, code: int, reason: str) -> Step:
@@ -212,7 +216,7 @@ def _reject(state: CallState, code: int, reason: str) -> Step:
     ending = replace(state, phase="ending", intent=intent, left=state.phase)
     return ending, (
         StopTimer("ring"),
-        StopTimer("answer"),
+        StopTimer("decide"),
         SendReject(code, reason),
         StartTimer("end", END_PATIENCE_S),
     )
@@ -248,8 +252,8 @@ def _timer(state: CallState, name: str) -> Step:
         return _ended(state, LegEnded(0, "", cause="the far end did not confirm the end"))
     if name == "ring" and state.phase in ("dialing", "ringing", "early", "incoming"):
         return _end(state, "ring_timeout")
-    if name == "answer" and state.phase == "incoming":
-        return _answer(state)
+    if name == "decide" and state.phase == "incoming" and (offered := state.offered):
+        return _answer(state) if offered.action == "answer" else _reject(state, offered.code, offered.reason)
     if name == "max_duration" and state.phase == "active":
         return _end(state, "max_duration")
     return state, _NOTHING
@@ -257,7 +261,7 @@ def _timer(state: CallState, name: str) -> Step:
 
 def _ended(state: CallState, report: LegEnded) -> Step:
     ending = judge(state.left or state.phase, state.outgoing, state.intent, report)
-    stops = tuple(StopTimer(name) for name in ("ring", "answer", "max_duration", "end"))
+    stops = tuple(StopTimer(name) for name in ("ring", "decide", "max_duration", "end"))
     return replace(state, phase="ended"), (*stops, TellEnded(ending))
 
 

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Protocol
 
 from softphone.addresses import NameAddr
+from softphone.config.accounts import IncomingRule
 from softphone.engine.fsm import Offered
-
-
-class Rule(Protocol):
-    """One line of an account's `incoming` list: what to do with callers that match `pattern` (a glob)."""
-
-    @property
-    def pattern(self) -> str: ...
-    @property
-    def action(self) -> str: ...
-    @property
-    def after_s(self) -> float: ...
-    @property
-    def code(self) -> int: ...
-
 
 BUSY = Offered("reject", code=486)
 
 
-def decide(caller: str, rules: Sequence[Rule], *, calls: int, max_calls: int) -> Offered:
+def decide(caller: str, rules: Sequence[IncomingRule], *, room: bool) -> Offered:
     """The first rule whose pattern matches the caller's number or URI wins; without one the phone rings.
 
-    calls: calls of this account that are up or ringing, the new one not counted. At `max_calls` it is busy.
+    caller: the From URI. room: whether another call may be taken; without room the line is busy.
     """
-    if calls >= max_calls:
+    if not room:
         return BUSY
-    names = (NameAddr(caller).user.lower(), caller.lower(), caller.lower().removeprefix("sips:").removeprefix("sip:"))
+    uri = caller.lower()
+    names = (NameAddr(caller).user.lower(), uri, uri.removeprefix("sips:").removeprefix("sip:"))
     for rule in rules:
-        if any(fnmatchcase(name, rule.pattern.lower()) for name in names):
+        if any(fnmatchcase(name, rule.from_.lower()) for name in names):
             return Offered(rule.action, rule.after_s, rule.code)
     return Offered("ring")

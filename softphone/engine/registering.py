@@ -17,6 +17,8 @@ from softphone.stacks.base import ConnectionLost, ProbeAnswered, RegistrationFai
 
 AUTH_RETRY_MIN_S = 60.0
 AUTH_RETRY_MAX_S = 600.0
+ANSWER_PATIENCE_S = 12.0
+"""How long a REGISTER may stay unanswered before its connection is taken for dead (PJSIP would wait 32 s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,13 @@ class RegistrationState:
 
 Step = tuple[RegistrationState, tuple[Action, ...]]
 _NOTHING: tuple[Action, ...] = ()
-_QUIET: tuple[Action, ...] = (StopTimer("retry"), StopTimer("probe"), StopTimer("probe_deadline"))
+_QUIET: tuple[Action, ...] = (
+    StopTimer("retry"),
+    StopTimer("probe"),
+    StopTimer("probe_deadline"),
+    StopTimer("answer"),
+)
+_SEND: tuple[Action, ...] = (TellRegistering(), SendRegister(), StartTimer("answer", ANSWER_PATIENCE_S))
 
 
 def step(state: RegistrationState, what: Input) -> Step:
@@ -172,7 +180,7 @@ def step(state: RegistrationState, what: Input) -> Step:
 
 def _register(state: RegistrationState) -> Step:
     begun = replace(state, phase="registering", failures=0 if state.phase == "registered" else state.failures)
-    return begun, (*_QUIET, TellRegistering(), SendRegister())
+    return begun, (*_QUIET, *_SEND)
 
 
 def _unregister(state: RegistrationState) -> Step:
@@ -191,7 +199,7 @@ def _ok(state: RegistrationState, expires_s: int) -> Step:
         return state, _NOTHING
     first = state.phase != "registered"
     good = replace(state, phase="registered", failures=0, refetched=False, failure=None)
-    timers = (StopTimer("retry"), StopTimer("probe_deadline"), *_probe_timer(state))
+    timers = (StopTimer("retry"), StopTimer("answer"), StopTimer("probe_deadline"), *_probe_timer(state))
     return good, (*timers, TellRegistered(expires_s)) if first else timers
 
 
@@ -227,7 +235,7 @@ def _lost(state: RegistrationState, cause: str) -> Step:
     if state.phase != "registered":
         return state, _NOTHING
     begun = replace(state, phase="registering")
-    return begun, (*_QUIET, TellConnectionLost(cause), TellRegistering(), SendRegister())
+    return begun, (*_QUIET, TellConnectionLost(cause), *_SEND)
 
 
 def _probe_answered(state: RegistrationState) -> Step:
@@ -238,11 +246,13 @@ def _probe_answered(state: RegistrationState) -> Step:
 
 def _timer(state: RegistrationState, name: str) -> Step:
     if name == "retry" and state.phase == "failed":
-        return replace(state, phase="registering"), (TellRegistering(), SendRegister())
+        return replace(state, phase="registering"), _SEND
+    if name == "answer" and state.phase == "registering":
+        return state, (ResetConnection(),)
     if name == "probe" and state.phase == "registered":
         return state, (SendProbe(), StartTimer("probe_deadline", state.probe_timeout_s))
     if name == "probe_deadline" and state.phase == "registered":
         silent = f"the registrar has not answered for {state.probe_timeout_s:g} s: the connection is dead"
         lost, actions = _lost(state, silent)
-        return lost, (*actions[:-1], ResetConnection(), actions[-1])
+        return lost, (ResetConnection(), *actions)
     return state, _NOTHING

@@ -8,6 +8,7 @@ at the mixer's rate.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -16,6 +17,16 @@ class Port(Protocol):
 
     @property
     def name(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Absent:
+    """Stands for a port that does not exist yet, or no more: connecting it does nothing.
+
+    A call has one before its media is agreed. `MediaGraph.replace` puts the real port in its place, connections and all.
+    """
+
+    name: str
 
 
 class PcmPort(Port, Protocol):
@@ -63,3 +74,19 @@ class Mixer(Protocol):
 
     def disconnect(self, source: Port, sink: Port) -> None:
         """`sink` no longer hears `source`. Idempotent."""
+
+
+class Device(Protocol):
+    """A sound device that is open for somebody. Closing gives it back; the last one to close it closes it."""
+
+    @property
+    def port(self) -> Port: ...
+
+    def close(self) -> None: ...
+
+
+class SoundMixer(Mixer, Protocol):
+    """A mixer that can also open sound devices."""
+
+    def open_device(self, capture: str | None, playback: str | None) -> Device:
+        """Opens devices by name (None: the default one). Raises MediaError that names what there is."""

@@ -8,10 +8,10 @@ happened.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from softphone.config.resolved import ResolvedAccount
-from softphone.media.ports import Mixer, Port
+from softphone.media.ports import Port, SoundMixer
 from softphone.media.quality import StreamQuality
 
 Headers = dict[str, list[str]]
@@ -205,6 +205,9 @@ class StackAccount(Protocol):
 
     def unregister(self) -> None: ...
 
+    def prepare(self) -> None:
+        """For an account that does not register: finds the way to its first hop, so that calls can be placed."""
+
     def update(self, settings: ResolvedAccount) -> None:
         """Takes new settings; running calls go on as they are. The engine registers anew afterwards."""
 
@@ -221,11 +224,22 @@ class StackAccount(Protocol):
         """Removes the account without a word to the registrar (`unregister` first for that)."""
 
 
+@dataclass(frozen=True, slots=True)
+class SoundDevice:
+    """`inputs` and `outputs` are channels; 0 where it cannot record or play."""
+
+    name: str
+    inputs: int
+    outputs: int
+    driver: str
+    default_rate_hz: int
+
+
 class Stack(Protocol):
     """A way to carry calls."""
 
     @property
-    def mixer(self) -> Mixer: ...
+    def mixer(self) -> SoundMixer: ...
 
     async def start(self) -> None: ...
 
@@ -233,3 +247,9 @@ class Stack(Protocol):
         """Ends everything in the right order. Calls should be over by then; what is left is cut."""
 
     def open_account(self, settings: ResolvedAccount, sink: AccountSink) -> StackAccount: ...
+
+    def devices(self) -> list[SoundDevice]:
+        """The sound devices of this machine; the first call looks for them."""
+
+    def describe(self) -> dict[str, Any]:
+        """`pjsip` (version), `codecs` (a list, preferred first), `openssl` (version)."""

@@ -148,6 +148,15 @@ class PjAccount:
         if before is None or before.local != target.local:
             self.native.modify(self._config())
 
+    def prepare(self) -> None:
+        self._tasks.spawn(self._prepare(), "look up the first hop")
+
+    async def _prepare(self) -> None:
+        try:
+            await self._find_registrar()
+        except LookupFailed as failure:
+            self._report(RegistrationFailed(0, "", failure.cause, failure.advice))
+
     def on_answer(self, answer: _Answer) -> None:
         if answer.answered:
             self._transport = answer.transport

@@ -108,7 +108,8 @@ class _Call(pj.Call):
 
     @callback
     def onCallMediaState(self, prm: Any) -> None:
-        for media in self.getInfo().media:
+        info = self.getInfo()  # held by a name: what SWIG gives of it does not keep it alive
+        for media in info.media:
             if media.type == pj.PJMEDIA_TYPE_AUDIO:
                 self._media(media)
                 return

@@ -10,7 +10,7 @@ from typing import Any
 import pjsua2 as pj
 
 from softphone.errors import MediaError
-from softphone.media.ports import PcmPort, Port
+from softphone.media.ports import Absent, Device, PcmPort, Port
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,9 @@ class PjPcmPort(BridgePort):
 class PjMixer:
     """The one conference bridge, and the one descriptor that tells the loop of all PCM ports."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, open_device: Callable[[str | None, str | None], Device]) -> None:
         self.rate_hz = rate_hz
+        self.open_device = open_device
         self.hub: Any = None
         self._ports: dict[int, PjPcmPort] = {}
 
@@ -154,6 +155,8 @@ class PjMixer:
 
 
 def _media(source: Port, sink: Port) -> tuple[Any, Any] | None:
+    if isinstance(source, Absent) or isinstance(sink, Absent):
+        return None
     if not isinstance(source, BridgePort) or not isinstance(sink, BridgePort):
         raise TypeError(f"{source!r} and {sink!r} are not on this mixer")
     if source.media is None or sink.media is None:

@@ -22,7 +22,6 @@ class StackOptions:
     media: Media
     max_calls: int
     clock_rate_hz: int
-    sound: bool
 
 
 _SRTP = {

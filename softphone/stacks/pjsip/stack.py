@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
-import os
 from typing import Any
 
 import pjsua2 as pj
 
 from softphone.aio import Tasks
 from softphone.config.resolved import ResolvedAccount
-from softphone.errors import ConfigError, SoftphoneError
-from softphone.stacks.base import AccountSink
+from softphone.errors import ConfigError, MediaError, SoftphoneError
+from softphone.media.ports import Device
+from softphone.stacks.base import AccountSink, SoundDevice
 from softphone.stacks.pjsip.account import PjAccount
+from softphone.stacks.pjsip.devices import Devices
 from softphone.stacks.pjsip.failures import certificate_fault, status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.mixer import PjMixer
@@ -67,7 +69,8 @@ class PjStack:
 
     def __init__(self, options: StackOptions) -> None:
         self.options = options
-        self.mixer = PjMixer(options.clock_rate_hz)
+        self._devices = Devices()
+        self.mixer = PjMixer(options.clock_rate_hz, self._open_device)
         self.hop: Hop
         self._endpoint: Any = None
         self._accounts: list[PjAccount] = []
@@ -80,14 +83,16 @@ class PjStack:
 
     async def start(self) -> None:
         """Starts PJSIP. Raises ConfigError where an address or port cannot be had."""
-        if not self.options.sound:
-            os.environ.setdefault("ALSA_CONFIG_PATH", "/dev/null")  # else libInit probes every sound system there is
         self.hop = Hop(asyncio.get_running_loop())
         endpoint = _Endpoint(self.hop)
         self._endpoint = endpoint
         endpoint.libCreate()
         try:
-            endpoint.libInit(endpoint_config(self.options))
+            self._devices.hide()
+            try:
+                endpoint.libInit(endpoint_config(self.options))
+            finally:
+                self._devices.unhide()
             pj.installPins()
             self._udp = self._open_transport("udp", pj.PJSIP_TRANSPORT_UDP, self.options.sip.udp_port)
             self._tcp = self._open_transport("tcp", pj.PJSIP_TRANSPORT_TCP, self.options.sip.tcp_port)
@@ -140,6 +145,7 @@ class PjStack:
         await self._tasks.close()
         for account in accounts:
             await account.destroy()
+        self._devices.close()
         self.mixer.stop()
         self.hop.close()
         endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
@@ -197,4 +203,19 @@ class PjStack:
         """Version, codecs and TLS library, for status and doctor."""
         version = self._endpoint.libVersion() if self._endpoint else None
         codecs = [c.codecId for c in self._endpoint.codecEnum2() if c.priority > 0] if self._endpoint else []
-        return {"pjsip": version.full if version else "", "codecs": codecs}
+        return {"pjsip": version.full if version else "", "codecs": codecs, "openssl": tls_library()}
+
+    def devices(self) -> list[SoundDevice]:
+        return self._devices.list(self._endpoint.audDevManager()) if self._endpoint else []
+
+    def _open_device(self, capture: str | None, playback: str | None) -> Device:
+        if self._endpoint is None:
+            raise MediaError("no sound device can be opened: the phone is not running")
+        return self._devices.open(self._endpoint.audDevManager(), capture, playback)
+
+
+def tls_library() -> str:
+    """The version of the TLS library that PJSIP uses."""
+    library = ctypes.CDLL("libssl.so.3")
+    library.OpenSSL_version.restype = ctypes.c_char_p
+    return str(library.OpenSSL_version(0).decode())

@@ -1,0 +1,432 @@
+"""The phone as an object: everything a program can do with it, in Python.
+
+    agent = build(config)                      # softphone.wiring
+    await agent.start()
+    call = agent.dial("9196")
+    await agent.wait(call.id, for_="answered", timeout_s=20)
+
+Every method belongs to the event loop's thread. What happens is told on `agent.bus`; what was asked for wrongly is
+raised (softphone.errors). The control API, the IVR and the tests are written against this class and nothing below it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Literal
+
+from softphone import __version__, events
+from softphone.addresses import NameAddr, target_uri
+from softphone.aio import Tasks
+from softphone.bus import Bus
+from softphone.config.accounts import Audio
+from softphone.config.model import Config
+from softphone.engine import fsm, policy
+from softphone.engine.account import Account
+from softphone.engine.accounts import Accounts
+from softphone.engine.call import Call
+from softphone.engine.headers import checked
+from softphone.engine.views import (
+    AccountCounts,
+    AccountView,
+    AgentStatus,
+    AudioRoute,
+    CallCounts,
+    CallView,
+    DeviceView,
+    NativeInfo,
+    ProviderStatus,
+    RecordEndView,
+)
+from softphone.engine.world import World, iso
+from softphone.errors import Conflict, NotFound, UsageError
+from softphone.kavkom.select import Selection
+from softphone.media.graph import MediaGraph
+from softphone.provisioning import Provisioner
+from softphone.stacks.base import IncomingInvite, Leg, LegSink, OutgoingInvite, Stack
+
+log = logging.getLogger(__name__)
+
+ENDED_KEPT_S = 600.0
+ENDED_KEPT = 2000
+"""Ended calls can be asked about for ENDED_KEPT_S seconds; at most so many are kept."""
+
+END_PATIENCE_S = 6.0
+"""How long stopping waits for calls to confirm their end."""
+
+
+class Agent:
+    """One phone with any number of accounts and calls."""
+
+    def __init__(self, config: Config, stack: Stack, bus: Bus) -> None:
+        self.bus = bus
+        self.config = config
+        self._stack = stack
+        self._tasks = Tasks("agent")
+        self._state = "starting"
+        self._started_s = time.time()
+        self._ids: Counter[str] = Counter()
+        self._calls: dict[str, Call] = {}
+        self._ended: OrderedDict[str, tuple[float, Call]] = OrderedDict()
+        self._world = World(
+            bus=bus,
+            mixer=stack.mixer,
+            graph=MediaGraph(stack.mixer),
+            calls=config.calls,
+            media=config.media,
+            sip=config.sip,
+            new_id=self._new_id,
+            tasks=self._tasks,
+        )
+        self._accounts = Accounts(stack, self._world, on_incoming=self._incoming, on_secret=self._fresh_secret)
+        self._provisioner = Provisioner(config, bus, self._apply)
+
+    def _new_id(self, prefix: str) -> str:
+        self._ids[prefix] += 1
+        return f"{prefix}{self._ids[prefix]}"
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Starts the stack and begins to register. Raises ConfigError where ports or addresses cannot be had."""
+        await self._stack.start()
+        self._state = "running"
+        self.bus.publish(events.AgentStarted(version=__version__))
+        self._provisioner.start()
+
+    async def reload(self, config: Config) -> list[str]:
+        """Takes a new configuration: accounts and provider at once. Returns the keys that wait for a restart."""
+        later = [
+            name
+            for name in ("sip", "calls", "media", "control", "log")
+            if getattr(config, name) != getattr(self.config, name)
+        ]
+        self.config = config
+        await self._provisioner.stop()
+        self._provisioner = Provisioner(config, self.bus, self._apply)
+        self._provisioner.start(again=True)
+        self.bus.publish(events.ConfigReloaded(restart_needed=later))
+        return later
+
+    async def drain(self, limit_s: float) -> None:
+        """No new calls; running ones may finish within `limit_s` seconds, then they are hung up."""
+        self._state = "draining"
+        self.bus.publish(events.AgentStopping(drain_s=limit_s, calls=len(self._calls)))
+        for call in [c for c in self._calls.values() if c.phase != "active"]:
+            call.end("shutdown")
+        await self._until_idle(limit_s)
+        for call in list(self._calls.values()):
+            call.end("shutdown")
+        await self._until_idle(END_PATIENCE_S)
+
+    async def _until_idle(self, limit_s: float) -> None:
+        with self.bus.subscribe(("call.ended",)) as ended:
+            try:
+                async with asyncio.timeout(limit_s):
+                    while self._calls:
+                        await ended.get()
+            except TimeoutError:
+                return
+
+    async def stop(self) -> None:
+        """Hangs up, unregisters, and ends the stack. Idempotent."""
+        if self._state == "stopped":
+            return
+        await self._provisioner.stop()
+        if self._calls or self._state != "draining":
+            await self.drain(0)
+        await self._accounts.unregister_all()
+        self._accounts.close()
+        await self._tasks.close()
+        await self._stack.stop()
+        self._state = "stopped"
+
+    # ---- accounts
+
+    def _apply(self, selection: Selection) -> None:
+        self._accounts.apply(selection.accounts)
+
+    def _fresh_secret(self, account: Account) -> None:
+        self._world.spawn(self._fetch_secret(account), f"fetch the password of {account.id}")
+
+    async def _fetch_secret(self, account: Account) -> None:
+        before = account.settings.password
+        await self._provisioner.refresh()
+        if account.settings.password == before:
+            account.secret_stays()
+
+    def accounts(self) -> list[AccountView]:
+        counts = Counter(call.account.id for call in self._calls.values())
+        return [account.view(counts[account.id]) for account in self._accounts]
+
+    def account(self, name: str) -> AccountView:
+        """By id or unique username. Raises NotFound, Conflict."""
+        account = self._accounts.get(name)
+        return account.view(self._calls_of(account.id))
+
+    def register(self, name: str) -> None:
+        """Registers now. Raises Conflict for an account that is not meant to."""
+        account = self._accounts.get(name)
+        if not account.settings.register:
+            raise Conflict(f"account {account.id} does not register (register: false)")
+        account.register()
+
+    def unregister(self, name: str) -> None:
+        """Takes the contact back until `register`."""
+        self._accounts.get(name).unregister()
+
+    async def refresh_provider(self) -> ProviderStatus:
+        """Reads the extension list now. Raises Conflict where there is no provider."""
+        await self._provisioner.refresh()
+        if (status := self._provisioner.status()) is None:
+            raise Conflict("no account is pulled from an API; there is nothing to refresh")
+        return status
+
+    # ---- calls: beginnings
+
+    def dial(
+        self,
+        target: str,
+        *,
+        account: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        ring_timeout_s: float | None = None,
+        audio: AudioRoute | None = None,
+    ) -> CallView:
+        """Calls a number, an extension or a SIP URI.
+
+        account: id or username; None takes the first one that can call. headers: added to the INVITE.
+        ring_timeout_s: None means `calls.ring_timeout_s`. audio: None means the account's own route.
+        Raises UsageError, NotFound, Conflict (not registered, no room, stopping), SipError.
+        """
+        if self._state != "running":
+            raise Conflict(f"the agent is {self._state}: it takes no new calls")
+        owner = self._accounts.get(account) if account else self._accounts.default()
+        if not owner.usable or owner.carrier is None:
+            raise Conflict(f"account {owner.id} is not registered ({owner.state}), so it cannot call")
+        self._room_for(owner)
+        uri = target_uri(target, owner.settings.domain)
+        extra = checked(headers or {})
+        limit_s = self._world.calls.ring_timeout_s if ring_timeout_s is None else ring_timeout_s
+        if limit_s <= 0:
+            raise UsageError("ring_timeout_s must be more than 0")
+        call = self._new_call(owner, fsm.CallState("dialing", True, limit_s, self._max_s), remote=uri, called=target)
+        leg = owner.carrier.invite(OutgoingInvite(uri, extra), call)
+        self._begin(call, audio)
+        call.dial(leg)
+        return call.view()
+
+    def _incoming(self, account: Account, leg: Leg, invite: IncomingInvite) -> LegSink:
+        room = (
+            self._state == "running"
+            and len(self._calls) < self._world.calls.max_calls
+            and self._calls_of(account.id) < account.settings.max_calls
+        )
+        decision = policy.decide(invite.caller, account.settings.incoming, room=room)
+        state = fsm.CallState("incoming", False, self._world.calls.answer_timeout_s, self._max_s)
+        call = self._new_call(
+            account,
+            state,
+            remote=invite.caller,
+            remote_name=invite.caller_name,
+            called=NameAddr(invite.called).user or invite.called,
+        )
+        self._begin(call, None)
+        call.offer(leg, invite, decision)
+        return call
+
+    def _new_call(
+        self, account: Account, state: fsm.CallState, *, remote: str, remote_name: str = "", called: str = ""
+    ) -> Call:
+        return Call(
+            self._new_id("c"),
+            account.settings,
+            self._world,
+            state=state,
+            remote=remote,
+            remote_name=remote_name,
+            called=called,
+            on_over=self._over,
+        )
+
+    def _begin(self, call: Call, audio: AudioRoute | None) -> None:
+        self._calls[call.id] = call
+        call.route(audio or _route(call.account.audio))
+
+    @property
+    def _max_s(self) -> float:
+        return self._world.calls.max_duration_s
+
+    def _room_for(self, account: Account) -> None:
+        if len(self._calls) >= self._world.calls.max_calls:
+            raise Conflict(f"all {self._world.calls.max_calls} calls are in use (calls.max_calls)")
+        if self._calls_of(account.id) >= account.settings.max_calls:
+            raise Conflict(f"account {account.id} has its {account.settings.max_calls} calls already (max_calls)")
+
+    def _calls_of(self, account_id: str) -> int:
+        return sum(call.account.id == account_id for call in self._calls.values())
+
+    def _over(self, call: Call) -> None:
+        self._calls.pop(call.id, None)
+        self._ended[call.id] = (time.monotonic(), call)
+        while self._ended:
+            ended_at_s, _ = next(iter(self._ended.values()))
+            if len(self._ended) <= ENDED_KEPT and time.monotonic() - ended_at_s < ENDED_KEPT_S:
+                break
+            self._ended.popitem(last=False)
+
+    # ---- calls: commands
+
+    def _running(self, call_id: str) -> Call:
+        if call := self._calls.get(call_id):
+            return call
+        if call_id in self._ended:
+            raise Conflict(f"call {call_id} has ended")
+        raise NotFound(f"there is no call {call_id}")
+
+    def calls(self) -> list[CallView]:
+        """The running calls, oldest first."""
+        return [call.view() for call in self._calls.values()]
+
+    def call(self, call_id: str) -> CallView:
+        """A running call, or one that ended lately. Raises NotFound."""
+        if call_id in self._ended:
+            return self._ended[call_id][1].view()
+        return self._running(call_id).view()
+
+    def answer(self, call_id: str) -> None:
+        self._running(call_id).answer()
+
+    def reject(self, call_id: str, code: int = 486, reason: str = "") -> None:
+        """Refuses an incoming call; `code` is the final SIP status, 400 to 699."""
+        if not 400 <= code <= 699:
+            raise UsageError(f"{code}: a call is refused with a SIP status from 400 to 699")
+        if not reason.isprintable() or len(reason) > 128:
+            raise UsageError("a reason phrase is one line of at most 128 characters")
+        self._running(call_id).reject(code, reason)
+
+    def hang_up(self, call_id: str) -> None:
+        """Ends a call in any state. An ended one is left as it is."""
+        if call_id not in self._ended:
+            self._running(call_id).end()
+
+    def send_digits(
+        self, call_id: str, digits: str, *, method: str = "auto", duration_ms: int = 160, pause_ms: int = 80
+    ) -> None:
+        """Sends 0-9 A-D * # and `,` (half a second); `call.digits_sent` tells when all are out."""
+        if method not in ("auto", "rfc4733", "info"):
+            raise UsageError(f"method {method!r}: digits go out by auto, rfc4733 or info")
+        if not 40 <= duration_ms <= 5000 or not 20 <= pause_ms <= 5000:
+            raise UsageError("a digit lasts 40 to 5000 ms, a pause between digits 20 to 5000 ms")
+        self._running(call_id).send_digits(digits, method, duration_ms, pause_ms)
+
+    async def play(self, call_id: str, file: str, *, loop: bool = False) -> str:
+        """Plays a sound file to the far end; returns the play's id. Raises MediaError."""
+        call = self._running(call_id)
+        call.needs_media("play")
+        return await call.sounds.play(file, loop=loop)
+
+    def stop_play(self, call_id: str, play_id: str | None = None) -> None:
+        self._running(call_id).sounds.stop_play(play_id)
+
+    async def record(
+        self,
+        call_id: str,
+        file: str,
+        *,
+        mode: Literal["mono", "stereo"] = "mono",
+        overwrite: bool = False,
+        max_duration_s: float | None = None,
+    ) -> str:
+        """Records the call into a WAV file; returns the recording's id. Raises MediaError."""
+        call = self._running(call_id)
+        call.needs_media("record")
+        return await call.sounds.record(file, mode=mode, overwrite=overwrite, max_duration_s=max_duration_s)
+
+    async def stop_record(self, call_id: str, record_id: str | None = None) -> list[RecordEndView]:
+        return await self._running(call_id).sounds.stop_record(record_id)
+
+    async def set_audio(self, call_id: str, route: AudioRoute) -> None:
+        """Moves the call's sound to a device, a file, or nowhere. Raises MediaError."""
+        await self._running(call_id).set_audio(route)
+
+    def quality(self, call_id: str) -> dict[str, object] | None:
+        """The media's figures so far (see media/quality.py)."""
+        return self.call(call_id).quality
+
+    async def wait(self, call_id: str, *, for_: Literal["answered", "ended"], timeout_s: float) -> CallView:
+        """Waits until the call is answered (or has ended), or until it has ended; returns it as it is then.
+
+        Returns at the deadline as well: look at `state`.
+        """
+        with self.bus.subscribe(("call.answered", "call.ended"), call=call_id) as happened:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while not _reached(self.call(call_id), for_):
+                        await happened.get()
+            except TimeoutError:
+                pass
+        return self.call(call_id)
+
+    # ---- the whole
+
+    def devices(self) -> list[DeviceView]:
+        """The sound devices of this machine."""
+        return [DeviceView(**asdict(device)) for device in self._stack.devices()]
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be placed and taken: some account is usable, and none still waits for its first answer."""
+        states = [account.state for account in self._accounts]
+        usable = any(state in ("registered", "not_registering") for state in states)
+        return self._state == "running" and usable and "registering" not in states
+
+    def status(self) -> AgentStatus:
+        accounts = list(self._accounts)
+        native = self._stack.describe()
+        return AgentStatus(
+            version=__version__,
+            started=iso(self._started_s),
+            uptime_s=round(time.time() - self._started_s, 1),
+            ready=self.ready,
+            state=self._state,
+            accounts=AccountCounts(
+                total=len(accounts),
+                registered=sum(account.registered for account in accounts),
+                failed=sum(account.state == "failed" for account in accounts),
+            ),
+            calls=CallCounts(total=self._ids["c"], active=len(self._calls)),
+            provider=self._provisioner.status(),
+            native=NativeInfo(**native),
+            problems=self._problems(),
+        )
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if (provider := self._provisioner.status()) and provider.state == "failed":
+            problems.append(f"the extension list cannot be read: {provider.cause}")
+        problems += provider.problems if provider else []
+        for account in self._accounts:
+            if account.state == "failed":
+                view = account.view(0)
+                problems.append(f"account {view.id}: {view.cause}; {view.advice}")
+        if not len(self._accounts):
+            problems.append("there is no account")
+        return problems
+
+
+def _reached(call: CallView, goal: str) -> bool:
+    return call.state in ("active", "ended") if goal == "answered" else call.state == "ended"
+
+
+def _route(audio: Audio) -> AudioRoute:
+    """The route that the configuration gives an account."""
+    if audio.kind == "file":
+        return AudioRoute(route="file", file=str(audio.file), loop=audio.loop)
+    if audio.kind == "device":
+        return AudioRoute(route="device", input=audio.device or audio.input, output=audio.device or audio.output)
+    return AudioRoute()

@@ -1,0 +1,230 @@
+"""An account: its registration, kept alive by the state machine in registering.py, and its incoming calls."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from softphone import events
+from softphone.aio import Backoff, Timers
+from softphone.config.resolved import ResolvedAccount
+from softphone.engine import registering as reg
+from softphone.engine.explain import explain_registration
+from softphone.engine.views import AccountView
+from softphone.engine.world import World, iso_or_none
+from softphone.stacks.base import (
+    AccountReport,
+    IncomingInvite,
+    Leg,
+    LegSink,
+    RegistrationFailed,
+    StackAccount,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """What an account needs of whoever keeps all accounts."""
+
+    def incoming(self, account: Account, leg: Leg, invite: IncomingInvite) -> LegSink: ...
+
+    def fetch_secret(self, account: Account) -> None:
+        """Fetch the account's password anew; ends in `update` or `secret_stays`."""
+
+
+class Account:
+    """One address of record. All methods belong to the event loop's thread."""
+
+    def __init__(self, settings: ResolvedAccount, world: World, owner: Owner) -> None:
+        self.settings = settings
+        self._world = world
+        self._owner = owner
+        self._carrier: StackAccount | None = None
+        self._timers = Timers()
+        sip = world.sip
+        self._slow = Backoff(reg.AUTH_RETRY_MIN_S, reg.AUTH_RETRY_MAX_S)
+        self._backoff = Backoff(sip.retry_min_s, sip.retry_max_s)
+        self._state = reg.RegistrationState(
+            pulled=settings.origin == "provider", probe_s=sip.probe_s, probe_timeout_s=sip.probe_timeout_s
+        )
+        self._retry_at_s: float | None = None
+        self._retry_in_s = 0.0
+        self._expires_s = settings.expires_s
+        self._since_s: float | None = None
+        self._on_unregistered: Callable[[], None] | None = None
+
+    @property
+    def id(self) -> str:
+        return self.settings.id
+
+    # ---- life
+
+    def start(self, carrier: StackAccount) -> None:
+        """The stack carries this account from now on."""
+        self._carrier = carrier
+        if self.settings.register:
+            self._advance(reg.RegisterWanted())
+        else:
+            carrier.prepare()
+
+    def update(self, settings: ResolvedAccount) -> None:
+        """New settings or a new secret: running calls go on, registration is done anew."""
+        if self._carrier is None:
+            return
+        had = self.settings.register
+        self.settings = settings
+        self._carrier.update(settings)
+        if settings.register:
+            self._advance(reg.RegisterWanted())
+        elif had:
+            self._advance(reg.UnregisterWanted())
+
+    def secret_stays(self) -> None:
+        """The provider knows no other password."""
+        self._advance(reg.SecretStays())
+
+    def register(self) -> None:
+        """Register now, on command."""
+        self._backoff.reset()
+        self._slow.reset()
+        self._advance(reg.RegisterWanted())
+
+    def unregister(self, done: Callable[[], None] | None = None) -> None:
+        """Take our contact back. `done()` runs when the registrar has answered, or cannot be reached."""
+        self._on_unregistered = done
+        self._advance(reg.UnregisterWanted())
+
+    def close(self) -> None:
+        """Leaves the stack. Calls that are up go on without the account."""
+        self._timers.close()
+        if self._carrier is not None:
+            self._carrier.close()
+            self._carrier = None
+
+    # ---- what the stack reports
+
+    def account_report(self, report: AccountReport) -> None:
+        if isinstance(report, RegistrationFailed) and not report.cause:
+            known = explain_registration(report.code)
+            report = replace(report, cause=known.cause, advice=known.advice)
+        self._advance(report)
+
+    def incoming(self, leg: Leg, invite: IncomingInvite) -> LegSink:
+        return self._owner.incoming(self, leg, invite)
+
+    @property
+    def carrier(self) -> StackAccount | None:
+        return self._carrier
+
+    @property
+    def registered(self) -> bool:
+        return self._state.phase == "registered"
+
+    @property
+    def usable(self) -> bool:
+        """Whether calls can be placed: registered, or not meant to register."""
+        return self.registered or not self.settings.register
+
+    @property
+    def state(self) -> str:
+        return self._state.phase if self.settings.register else "not_registering"
+
+    # ---- the machine
+
+    def _advance(self, what: reg.Input) -> None:
+        before = self._state.phase
+        self._state, actions = reg.step(self._state, what)
+        if self._state.phase != before:
+            log.info("account %s: %s -> %s", self.id, before, self._state.phase)
+        for action in actions:
+            self._do(action)
+
+    def _do(self, action: reg.Action) -> None:
+        carrier = self._carrier
+        match action:
+            case reg.StartTimer(name, delay_s):
+                self._timers.set(name, delay_s, lambda: self._advance(reg.TimerFired(name)))
+            case reg.StopTimer(name):
+                self._timers.cancel(name)
+            case reg.RetryAfter():
+                self._retry(action)
+            case reg.FetchSecret():
+                self._owner.fetch_secret(self)
+            case reg.SendRegister() if carrier:
+                carrier.register()
+            case reg.SendUnregister() if carrier:
+                carrier.unregister()
+            case reg.SendProbe() if carrier:
+                carrier.probe()
+            case reg.ResetConnection() if carrier:
+                carrier.reset_connection()
+            case _:
+                self._tell(action)
+
+    def _retry(self, action: reg.RetryAfter) -> None:
+        if action.failures == 0:
+            self._backoff.reset()
+            self._slow.reset()
+        self._retry_in_s = (self._slow if action.auth else self._backoff).next_s()
+        self._retry_at_s = time.monotonic() + self._retry_in_s
+        self._timers.set("retry", self._retry_in_s, lambda: self._advance(reg.TimerFired("retry")))
+
+    def _tell(self, action: reg.Action) -> None:
+        publish = self._world.bus.publish
+        match action:
+            case reg.TellRegistering():
+                self._retry_at_s = None
+                publish(events.AccountRegistering(account=self.id))
+            case reg.TellRegistered(expires_s):
+                self._since_s, self._expires_s = time.time(), expires_s
+                publish(events.AccountRegistered(account=self.id, expires_s=expires_s))
+            case reg.TellFailed(failure):
+                self._since_s = None
+                publish(
+                    events.AccountFailed(
+                        account=self.id,
+                        code=failure.code,
+                        reason=failure.reason,
+                        cause=failure.cause,
+                        advice=failure.advice,
+                        retry_in_s=round(self._retry_in_s, 1),
+                    )
+                )
+            case reg.TellConnectionLost(cause):
+                self._since_s = None
+                publish(events.AccountConnectionLost(account=self.id, cause=cause))
+            case reg.TellUnregistered():
+                self._since_s = None
+                publish(events.AccountUnregistered(account=self.id))
+                if (done := self._on_unregistered) is not None:
+                    self._on_unregistered = None
+                    done()
+
+    def view(self, calls: int) -> AccountView:
+        settings = self.settings
+        failure = self._state.failure
+        first = settings.outbound_proxy or settings.registrar
+        retry_in_s = None if self._retry_at_s is None else round(max(0.0, self._retry_at_s - time.monotonic()), 1)
+        return AccountView(
+            id=self.id,
+            username=settings.username,
+            domain=settings.domain,
+            display_name=settings.display_name,
+            transport=settings.transport,
+            registrar=f"{first.host if first else settings.domain}:{(first.port if first else 0) or settings.port}",
+            state=self.state,
+            expires_s=self._expires_s,
+            registered_since=iso_or_none(self._since_s),
+            code=failure.code if failure else 0,
+            reason=failure.reason if failure else "",
+            cause=failure.cause if failure else "",
+            advice=failure.advice if failure else "",
+            retry_in_s=retry_in_s if self.state == "failed" else None,
+            srtp=settings.srtp,
+            codecs=list(settings.codecs),
+            calls=calls,
+        )

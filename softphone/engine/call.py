@@ -1,0 +1,341 @@
+"""A call: the state machine, what carries it, and what it sounds like.
+
+The state machine decides (fsm.py), the leg carries (stacks), sounds play and record (sounds.py). This class joins
+them: it feeds inputs to the machine, carries out its actions, and tells the bus.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from softphone import events
+from softphone.aio import Timers
+from softphone.config.resolved import ResolvedAccount
+from softphone.engine import fsm
+from softphone.engine.digits import DigitSender, Outcome
+from softphone.engine.ending import Ending
+from softphone.engine.headers import telling
+from softphone.engine.sounds import Sounds
+from softphone.engine.views import AudioRoute, CallEnd, CallView
+from softphone.engine.world import World, iso, iso_or_none
+from softphone.errors import Conflict
+from softphone.media.ports import Absent, Port
+from softphone.media.quality import StreamQuality
+from softphone.stacks.base import (
+    Answered,
+    Digit,
+    DigitFailed,
+    DigitSent,
+    IncomingInvite,
+    Leg,
+    LegEnded,
+    LegReport,
+    MediaChanged,
+    Progress,
+    SecurityLowered,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Call:
+    """One call. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        call_id: str,
+        account: ResolvedAccount,
+        world: World,
+        *,
+        state: fsm.CallState,
+        remote: str,
+        remote_name: str = "",
+        called: str = "",
+        on_over: Callable[[Call], None],
+    ) -> None:
+        self.id = call_id
+        self.account = account
+        self.remote = remote
+        self._remote_name = remote_name
+        self._called = called
+        self._world = world
+        self._state = state
+        self._on_over = on_over
+        self._timers = Timers()
+        self._leg: Leg | None = None
+        self._digits: DigitSender | None = None
+        self._port: Port = Absent(f"call {call_id}")
+        self._media = MediaChanged(None)
+        self._headers: dict[str, list[str]] = {}
+        self._early_media = False
+        self._created_s = time.time()
+        self._answered_s: float | None = None
+        self._ended_s: float | None = None
+        self._end: Ending | None = None
+        self._quality: StreamQuality | None = None
+        self._route = AudioRoute()
+        self.sounds = Sounds(self.id, account.id, world, self._port)
+
+    # ---- beginnings
+
+    def dial(self, leg: Leg) -> None:
+        """The INVITE of this call went out on `leg`."""
+        self._take(leg)
+        self._tell(
+            events.CallDialing(call=self.id, account=self.account.id, target=self.remote, sip_call_id=leg.sip_call_id)
+        )
+        self._advance(fsm.Dialed())
+
+    def offer(self, leg: Leg, invite: IncomingInvite, decision: fsm.Offered) -> None:
+        """An INVITE came in on `leg`, and policy has decided."""
+        self._take(leg)
+        self._headers = telling(invite.headers)
+        self._tell(
+            events.CallIncoming(
+                call=self.id,
+                account=self.account.id,
+                caller=invite.caller,
+                caller_name=invite.caller_name,
+                called=invite.called,
+                sip_call_id=invite.sip_call_id,
+                headers=self._headers,
+            )
+        )
+        self._advance(decision)
+
+    def _take(self, leg: Leg) -> None:
+        self._leg = leg
+        self._digits = DigitSender(leg, self._digits_done)
+
+    # ---- what the leg reports
+
+    def leg_report(self, report: LegReport) -> None:
+        match report:
+            case Progress(_, _, early_media):
+                self._early_media = self._early_media or early_media
+                self._advance(report)
+            case Answered():
+                self._advance(report)
+            case LegEnded():
+                self._quality = report.quality or self._quality
+                self._advance(report)
+            case MediaChanged():
+                self._media_changed(report)
+            case Digit(digit, method, duration_ms):
+                self._tell(
+                    events.CallDigit(
+                        call=self.id, account=self.account.id, digit=digit, method=method, duration_ms=duration_ms
+                    )
+                )
+            case DigitSent() | DigitFailed():
+                if self._digits is not None:
+                    self._digits.reported(report)
+            case SecurityLowered(cause):
+                self._tell(events.CallUnencrypted(call=self.id, account=self.account.id, cause=cause))
+
+    def _media_changed(self, report: MediaChanged) -> None:
+        if self._state.over:
+            return
+        before, self._port = self._port, report.port or Absent(f"call {self.id}")
+        self._media = report
+        self._world.graph.replace(before, self._port)
+        self.sounds.moved(self._port)
+        self._tell(
+            events.CallMedia(
+                call=self.id,
+                account=self.account.id,
+                active=report.port is not None,
+                codec=report.codec,
+                clock_rate_hz=report.clock_rate_hz,
+                direction=report.direction,
+                srtp=report.srtp,
+                remote=report.remote,
+            )
+        )
+
+    # ---- commands
+
+    def answer(self) -> None:
+        """Takes an incoming call. Raises Conflict when there is nothing to answer."""
+        if self._state.outgoing:
+            raise Conflict(f"call {self.id} is outgoing: only the far end can answer it")
+        self._needs("answer", "incoming")
+        self._advance(fsm.AnswerWanted())
+
+    def reject(self, code: int, reason: str = "") -> None:
+        """Refuses an incoming call with a final SIP status. Raises Conflict."""
+        if self._state.outgoing:
+            raise Conflict(f"call {self.id} is outgoing: hang it up instead")
+        self._needs("reject", "incoming")
+        self._advance(fsm.RejectWanted(code, reason))
+
+    def end(self, intent: str = "local_hangup") -> None:
+        """Hangs up, cancels or declines, as the state asks for. Ending an ended call does nothing."""
+        self._advance(fsm.EndWanted(intent))
+
+    def send_digits(self, digits: str, method: str, duration_ms: int, pause_ms: int) -> None:
+        """Queues digits; `call.digits_sent` tells when they are out. Raises Conflict, UsageError."""
+        self._needs("take digits", "active")
+        if self._digits is not None:
+            wanted = self.account.dtmf if method == "auto" else method
+            self._digits.send(digits, wanted, duration_ms, pause_ms)
+
+    def needs_media(self, what: str) -> None:
+        """Raises Conflict if the call is over or on its way there."""
+        self._needs(what, "dialing", "ringing", "early", "incoming", "answering", "active")
+
+    def _needs(self, what: str, *phases: str) -> None:
+        if self._state.phase not in phases:
+            wanted = " or ".join(phases) if len(phases) < 3 else "running"
+            raise Conflict(f"call {self.id} is {self._state.phase}: it must be {wanted} to {what}")
+
+    def route(self, route: AudioRoute) -> None:
+        """Where the call's sound goes from the answer on."""
+        self._route = route
+        self.sounds.plan_route(route)
+
+    async def set_audio(self, route: AudioRoute) -> None:
+        """Moves the call's sound elsewhere, now or from the answer on. Raises MediaError."""
+        await self.sounds.set_route(route, live=self._state.phase == "active")
+        self._route = route
+
+    def measure(self) -> StreamQuality | None:
+        """The media's figures so far."""
+        if self._leg is not None and not self._state.over:
+            self._quality = self._leg.quality() or self._quality
+        return self._quality
+
+    # ---- the machine
+
+    def _advance(self, what: fsm.Input) -> None:
+        before = self._state.phase
+        self._state, actions = fsm.step(self._state, what)
+        if self._state.phase != before:
+            log.info("call %s: %s -> %s", self.id, before, self._state.phase)
+        for action in actions:
+            self._do(action)
+
+    def _do(self, action: fsm.Action) -> None:
+        leg = self._leg
+        match action:
+            case fsm.StartTimer(name, delay_s):
+                self._timers.set(name, delay_s, lambda: self._advance(fsm.TimerFired(name)))
+            case fsm.StopTimer(name):
+                self._timers.cancel(name)
+            case fsm.TellProgress(code, reason, early_media):
+                self._tell(
+                    events.CallProgress(
+                        call=self.id, account=self.account.id, code=code, reason=reason, early_media=early_media
+                    )
+                )
+            case fsm.TellAnswered(by):
+                self._answered(by)
+            case fsm.TellEnded(ending):
+                self._ended(ending)
+            case fsm.SendRinging() if leg:
+                leg.ring()
+            case fsm.SendAnswer() if leg:
+                leg.answer()
+            case fsm.SendReject(code, reason) if leg:
+                leg.reject(code, reason)
+            case fsm.SendHangUp() if leg:
+                leg.hang_up()
+
+    def _answered(self, by: str) -> None:
+        self._answered_s = time.time()
+        self._tell(events.CallAnswered(call=self.id, account=self.account.id, by=by))
+        self.sounds.answered()
+
+    def _ended(self, ending: Ending) -> None:
+        self.measure()
+        self._ended_s = time.time()
+        self._end = ending
+        self._timers.close()
+        if self._digits is not None:
+            self._digits.close("the call ended")
+        self.sounds.call_over()
+        self._world.graph.remove(self._port)
+        self._port = Absent(f"call {self.id}")
+        quality = asdict(self._quality) if self._quality else None
+        self._tell(
+            events.CallEnded(
+                call=self.id,
+                account=self.account.id,
+                duration_s=round(self.duration_s, 3),
+                quality=quality,
+                **asdict(ending),
+            )
+        )
+        self._on_over(self)
+
+    def _digits_done(self, outcome: Outcome) -> None:
+        if outcome.cause:
+            self._tell(
+                events.CallDigitsFailed(
+                    call=self.id,
+                    account=self.account.id,
+                    digits=outcome.digits,
+                    sent=outcome.sent,
+                    cause=outcome.cause,
+                )
+            )
+            return
+        self._tell(
+            events.CallDigitsSent(call=self.id, account=self.account.id, digits=outcome.digits, method=outcome.method)
+        )
+
+    def _tell(self, event: events.Event) -> None:
+        self._world.bus.publish(event)
+
+    # ---- what it looks like
+
+    @property
+    def over(self) -> bool:
+        return self._state.over
+
+    @property
+    def phase(self) -> str:
+        return self._state.phase
+
+    @property
+    def port(self) -> Port:
+        return self._port
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds since the answer, 0 where there was none."""
+        if self._answered_s is None:
+            return 0.0
+        return max(0.0, (self._ended_s or time.time()) - self._answered_s)
+
+    def view(self) -> CallView:
+        media = self._media
+        quality = self.measure()
+        return CallView(
+            id=self.id,
+            account=self.account.id,
+            direction="out" if self._state.outgoing else "in",
+            state=self._state.phase,
+            remote=self.remote,
+            remote_name=self._remote_name,
+            called=self._called,
+            sip_call_id=self._leg.sip_call_id if self._leg else "",
+            headers=self._headers,
+            created=iso(self._created_s),
+            answered=iso_or_none(self._answered_s),
+            ended=iso_or_none(self._ended_s),
+            duration_s=round(self.duration_s, 3),
+            codec=media.codec,
+            clock_rate_hz=media.clock_rate_hz,
+            direction_media=media.direction if media.codec else "",
+            srtp=media.srtp,
+            early_media=self._early_media,
+            plays=self.sounds.plays(),
+            records=self.sounds.records(),
+            audio=self._route,
+            end=CallEnd(**asdict(self._end)) if self._end else None,
+            quality=asdict(quality) if quality else None,
+        )

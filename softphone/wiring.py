@@ -1,0 +1,32 @@
+"""Puts the phone together: the only file that names concrete stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from softphone.agent import Agent
+from softphone.bus import Bus
+from softphone.config.model import Config
+from softphone.stacks.pjsip.settings import StackOptions
+from softphone.stacks.pjsip.stack import PjStack
+
+_NARROWBAND = frozenset({"pcma", "pcmu", "gsm"})
+
+
+def build(config: Config) -> Agent:
+    """An agent on PJSIP, not started yet."""
+    codecs = (codec for account in config.accounts for codec in account.codecs)
+    options = StackOptions(
+        sip=config.sip,
+        media=config.media,
+        max_calls=config.calls.max_calls,
+        clock_rate_hz=mixer_rate_hz(config.media.clock_rate_hz, codecs),
+    )
+    return Agent(config, PjStack(options), Bus(history=config.control.event_history))
+
+
+def mixer_rate_hz(wanted: int | str, codecs: Iterable[str]) -> int:
+    """The mixer's rate; `auto` is 8000 when nothing wider is spoken, which halves the cost of a call."""
+    if isinstance(wanted, int):
+        return wanted
+    return 8000 if set(codecs) <= _NARROWBAND else 16000
