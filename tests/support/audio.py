@@ -122,7 +122,7 @@ def speech_like(seconds: float, rate_hz: int = 16_000, seed: int = 1, level: flo
 
 def _syllable(random: np.random.Generator, rate_hz: int) -> Samples:
     count = round(random.uniform(0.12, 0.25) * rate_hz)
-    pitch_hz = np.linspace(*random.uniform(110, 240, size=2), count)
+    pitch_hz = np.linspace(random.uniform(110, 240), random.uniform(110, 240), count)
     phase = 2 * math.pi * np.cumsum(pitch_hz) / rate_hz
     formants_hz = random.uniform((300, 900, 2000), (800, 1900, 2900))
     voice = np.zeros(count)
@@ -131,7 +131,8 @@ def _syllable(random: np.random.Generator, rate_hz: int) -> Samples:
         weight = float((np.exp(-(distance**2)) * (1.0, 0.6, 0.35)).sum()) + 0.02
         voice += weight * np.sin(harmonic * phase + random.uniform(0, 2 * math.pi))
     envelope = np.sin(math.pi * np.arange(count) / count) ** 0.7
-    return voice * envelope / np.abs(voice).max() * random.uniform(0.5, 1)
+    syllable: Samples = voice * envelope / np.abs(voice).max() * random.uniform(0.5, 1)
+    return syllable
 
 
 # --- measures ------------------------------------------------------------------------------------

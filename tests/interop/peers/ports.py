@@ -8,7 +8,8 @@ import random
 import socket
 
 _FIRST = 12_000
-_LAST = 31_900
+_LAST = 27_000
+_MEDIA_LAST = 32_000  # above _LAST: ranges of which a peer takes a port now and then
 _TRIES = 400
 
 
@@ -36,6 +37,18 @@ def free_block(count: int, host: str = "127.0.0.1") -> int:
     """The first of `count` neighbouring ports, an even number, all free for UDP (RTP and RTCP)."""
     for _ in range(_TRIES):
         first = random.randrange(_FIRST, _LAST - count, 2)
+        if all(_can_bind(socket.SOCK_DGRAM, port, host) for port in range(first, first + count)):
+            return first
+    raise NoFreePortError(f"no {count} neighbouring UDP ports are free on {host}")
+
+
+def media_range(count: int, host: str = "127.0.0.1") -> int:
+    """The first of `count` neighbouring ports for a peer that binds one whenever it needs one.
+
+    No other function gives out ports of there, so none is taken before the peer gets to it.
+    """
+    for _ in range(_TRIES):
+        first = random.randrange(_LAST, _MEDIA_LAST - count, 2)
         if all(_can_bind(socket.SOCK_DGRAM, port, host) for port in range(first, first + count)):
             return first
     raise NoFreePortError(f"no {count} neighbouring UDP ports are free on {host}")

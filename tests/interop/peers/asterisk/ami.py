@@ -97,7 +97,7 @@ class Ami:
         action_id = self._send(name, fields)
         answer = self._wait_answers(action_id, 1, lambda _: True, timeout_s)[0]
         if answer.get("Response") == "Error":
-            raise AmiError(f"{name}: {answer.get('Message')}")
+            raise AmiError(f"{name} {fields}: {answer.get('Message')} {' '.join(answer.output)}")
         return answer
 
     def listing(self, name: str, *, timeout_s: float = 10, **fields: str) -> list[Message]:
@@ -170,8 +170,9 @@ class Ami:
             if line != b"\r\n":
                 lines.append(line)
                 continue
-            self._take(parse_message(b"".join(lines).decode("utf-8", "replace")))
-            lines.clear()
+            if lines:  # lists are followed by one empty line more
+                self._take(parse_message(b"".join(lines).decode("utf-8", "replace")))
+                lines.clear()
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -6,7 +6,7 @@ from typing import Self
 
 from tests.interop.peers import certificates
 from tests.interop.peers.asterisk import numbers, sounds
-from tests.interop.peers.ports import free_block, free_ports
+from tests.interop.peers.ports import free_ports, media_range
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FOLDERS = ("etc", "lib", "cache", "spool", "run", "log", "recordings")
@@ -33,7 +33,7 @@ class Ports:
         """Ports that are free now."""
         udp, tcp, ws, wss, manager, *tls = free_ports(5 + len(certificates.KINDS))
         by_kind = dict(zip(certificates.KINDS, tls, strict=True))
-        first = free_block(_RTP_PORTS)
+        first = media_range(_RTP_PORTS)
         return cls(udp, tcp, by_kind, ws, wss, manager, first, first + _RTP_PORTS - 1)
 
 

@@ -113,6 +113,7 @@ class Asterisk:
         except (OSError, AmiError, EventTimeoutError) as error:
             raise AsteriskError(f"Asterisk did not start: {error}\n{self._last_words()}") from error
         self._begin = 0
+        self._wait_for_console()
         self._check_ports()
 
     def stop(self) -> None:
@@ -132,12 +133,20 @@ class Asterisk:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def ensure_running(self) -> None:
+        """Thaws or starts it again, for the next test, whatever this one did to it."""
+        if self._is_alive():
+            self.thaw()
+        else:
+            self.stop()
+            self.start()
+
     def begin_test(self) -> None:
         """Forgets what earlier tests left: calls, contacts; waits look at events from here on."""
         for channel in self.channels():
             self._hang_up(channel["Channel"])
-        for registration in self.registrations():
-            self.cli(f"database deltree registrar/contact {registration.extension}")
+        for contact in self.ami.listing("PJSIPShowContacts"):
+            self.cli(f"database del registrar/contact {contact['ObjectName']}")
         self._begin = self.ami.mark()
         self._log_begin = len(self.log())
 
@@ -152,9 +161,18 @@ class Asterisk:
 
         Variables are channel variables: `**{"PJSIP_HEADER(add,X-Token)": "1"}` adds a header.
         """
-        fields = {"Variable": ",".join(f"{k}={v}" for k, v in variables.items())} if variables else {}
-        where = {"Context": "phones", "Exten": number, "Priority": "1", "Timeout": "30000"}
-        self.ami.action("Originate", Channel=f"PJSIP/{extension}", CallerID=caller_id, Async="true", **where, **fields)
+        set_variables = ",".join(f"{name}={value}" for name, value in variables.items())
+        self.ami.action(
+            "Originate",
+            Channel=f"PJSIP/{extension}",
+            Context="phones",
+            Exten=number,
+            Priority="1",
+            CallerID=caller_id,
+            Timeout="30000",
+            Async="true",
+            Variable=set_variables,
+        )
 
     def hang_up(self, extension: str) -> None:
         """The PBX ends all calls of an extension."""
@@ -171,13 +189,13 @@ class Asterisk:
         now = time.time()
         return [
             Registration(
-                contact["Aor"] if contact.get("Aor") else contact["ObjectName"].partition(";@")[0],
+                contact["Endpoint"],
                 contact["Uri"],
                 contact["UserAgent"],
-                contact["ViaAddr"] + ":" + contact["ViaPort"],
+                f"{contact['ViaAddr']}:{contact['ViaPort']}",
                 round(int(contact["ExpirationTime"]) - now),
             )
-            for contact in self.ami.listing("PJSIPShowRegistrationInboundContactStatuses")
+            for contact in self.ami.listing("PJSIPShowContacts")
         ]
 
     def recording(self, name: str) -> Path:
@@ -205,6 +223,18 @@ class Asterisk:
         files.write(self.domain, self.users)
         self.start()
         return self
+
+    def _wait_for_console(self) -> None:
+        """Its last commands appear a moment after it says that it is fully booted."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while True:
+            try:
+                self.cli("core show version")
+                return
+            except AmiError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def _check_ports(self) -> None:
         shown = self.cli("pjsip show transports")
