@@ -2,7 +2,7 @@
 
 The bridge has no tap for what is sent *to* a call. A tap here is a standing order instead: whatever is connected to the
 call is connected to the listener too, now and later, until the tap is taken off. Taps of taps chain. A mirrored
-connection never feeds a port with itself.
+connection never feeds a port with itself. What is connected to an `Absent` port waits for `replace`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from softphone.media.ports import Mixer, Port
+from softphone.media.ports import Absent, Mixer, Port
 
 Ports = dict[Port, None]
 """An ordered set: what is reported keeps the order of the requests."""
@@ -184,12 +184,14 @@ class MediaGraph:
                     self._live.add(source, sink)
 
     def _wanted(self, sink: Port) -> Ports:
-        """Its own sources, and those of all that it taps."""
+        """Its own sources, and those of all that it taps; nothing to or from a port that is absent."""
+        if isinstance(sink, Absent):
+            return {}
         wanted = dict.fromkeys(self._direct.givers(sink))
         for tapped in self._reach([sink], self._taps.givers):
             if tapped is not sink:
                 wanted |= {source: None for source in self._direct.givers(tapped) if source is not sink}
-        return wanted
+        return {source: None for source in wanted if not isinstance(source, Absent)}
 
     @staticmethod
     def _reach(start: Iterable[Port], step: Callable[[Port], Iterable[Port]]) -> Ports:

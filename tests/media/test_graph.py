@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from softphone.media.graph import MediaGraph
-from softphone.media.ports import Port
+from softphone.media.ports import Absent, Port
 from tests.media.fakes import FakeMixer, FakePort
 
 Pair = tuple[Port, Port]
@@ -172,6 +172,22 @@ def test_a_removed_source_leaves_the_taps_too() -> None:
     w.graph.tap_output(w.call, w.recorder)
     w.graph.remove(w.mic)
     assert w.edges() == set()
+
+
+def test_what_is_connected_to_an_absent_port_waits_for_the_real_one() -> None:
+    w = World()
+    absent = Absent("call")
+    w.graph.bridge(w.mic, absent)
+    w.graph.tap_input(absent, w.recorder)
+    assert w.edges() == set()
+    w.graph.replace(absent, w.call)
+    assert w.edges() == {"mic>call", "call>mic", "call>recorder"}
+    w.graph.replace(w.call, absent)
+    assert w.edges() == set()
+    w.graph.tap_output(absent, w.recorder)
+    assert w.edges() == {"mic>recorder"}  # what the call will be sent is heard already
+    w.graph.replace(absent, w.call)
+    assert w.edges() == {"mic>call", "call>mic", "call>recorder", "mic>recorder"}
 
 
 def test_a_refused_connection_changes_nothing() -> None:
