@@ -51,6 +51,7 @@ class Player:
         self._lane = Lane(executor)
         self._reader = _Reader(source, port.rate_hz)
         self._started = False
+        self._playing = False  # `start` has succeeded: the end will be told
         self._reading = False
         self._complete = False  # the source has nothing more
         self._armed = False  # on_drained is set and has not fired
@@ -62,20 +63,24 @@ class Player:
         self._closed: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
-        """Opens the source and begins. MediaError when not even its first sound can be had (then no `on_end`)."""
+        """Opens the source and begins. No `on_end` follows an error.
+
+        MediaError: not even its first sound can be had. Conflict: started before, or stopped before it could begin.
+        """
         if self._started or self._end.done():
             raise Conflict("this player has been started or stopped before; make a new one")
         self._started = True
         try:
             first = await self._lane.run(self._read_block)
         except BaseException as error:  # cancelled too: the file must not stay open
-            self._finish(PlayEnd("failed", 0, str(error)), tell=False)
+            self._finish(PlayEnd("failed", 0, str(error)))
             raise
         if self._end.done():
-            return  # stopped while opening
+            raise Conflict("the player was stopped before it could begin")
         if first.error and not first.pcm:
-            self._finish(PlayEnd("failed", 0, first.error), tell=False)
+            self._finish(PlayEnd("failed", 0, first.error))
             raise MediaError(first.error)
+        self._playing = True
         self._empty_writable = self._port.writable()
         self._port.on_low(self._fill)
         self._take(first)
@@ -164,7 +169,7 @@ class Player:
     def _seconds(self, size: int) -> float:
         return max(0, size) / BYTES_PER_SAMPLE / self._port.rate_hz
 
-    def _finish(self, end: PlayEnd, *, tell: bool = True) -> None:
+    def _finish(self, end: PlayEnd) -> None:
         if self._end.done():
             return
         self._end.set_result(end)
@@ -173,7 +178,7 @@ class Player:
         self._ahead.clear()
         self._reader.give_up = True
         self._closed = self._lane.run(self._reader.close)
-        if tell and self._on_end is not None:
+        if self._playing and self._on_end is not None:
             asyncio.get_running_loop().call_soon(self._on_end, end)
 
     def _settled(self) -> asyncio.Future[PlayEnd]:

@@ -367,10 +367,12 @@ def test_stop_before_and_while_starting() -> None:
             await turns()
             ended = player.stop()
             gate.allow(3)
-            await starting
+            with pytest.raises(Conflict, match="stopped before it could begin"):
+                await starting
             assert await ended == PlayEnd("stopped", 0)
             assert gate.closed.is_set()
-        assert stage.port.queue == b""
+        await turns()
+        assert (stage.port.queue, stage.ends) == (b"", [])
 
     run(scenario())
 
