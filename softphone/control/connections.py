@@ -79,28 +79,31 @@ class ControlConfig(uvicorn.Config):
             server_header=False,
             date_header=False,
             timeout_keep_alive=limits.keep_alive_s,
-            timeout_graceful_shutdown=limits.shutdown_s,
             h11_max_incomplete_event_size=limits.max_head_bytes,
         )
         self.limits = limits
+        self.closed = False
+        """Set when the server stops: a connection that was being accepted just then is dropped."""
 
 
 class ControlProtocol(H11Protocol):
     """One connection's protocol. uvicorn makes it, one for each client."""
 
+    config: ControlConfig
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._limits = self.config.limits
         self._timers = Timers()
         self._connection = Connection()
-
-    @property
-    def _limits(self) -> Limits:
-        return self.config.limits if isinstance(self.config, ControlConfig) else Limits()
+        self.gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, "connection": self._connection}
-        if len(self.connections) > self._limits.max_connections:
+        if self.config.closed:
+            transport.abort()
+        elif len(self.connections) > self._limits.max_connections:
             self._refuse(Problem(BUSY, f"{self._limits.max_connections} are open already; close some"))
         else:
             self._watch_head()
@@ -166,6 +169,7 @@ class ControlProtocol(H11Protocol):
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._connection.lose()
+        self.gone.set()
 
 
 def _raw_response(problem: Problem) -> bytes:

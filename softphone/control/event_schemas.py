@@ -18,7 +18,8 @@ Schema = dict[str, Any]
 def event_schemas() -> dict[str, Schema]:
     """Schemas by component name (`CallEndedEvent`), in the order of the wire names."""
     found = {f"{cls.__name__}Event": _schema(cls) for cls in event_types().values()}
-    return found | {"StreamGapEvent": _gap_schema()}
+    found["StreamGapEvent"] = _gap_schema()
+    return {name: {"title": name} | schema for name, schema in found.items()}
 
 
 def union_schema(schemas: dict[str, Schema]) -> Schema:
@@ -42,10 +43,7 @@ def _schema(cls: type[Event]) -> Schema:
     }
     properties = head | own
     text = _text(cls) or cls.type
-    return {"title": cls.__name__, "description": text, "type": "object"} | {
-        "properties": properties,
-        "required": list(properties),
-    }
+    return {"description": text, "type": "object", "properties": properties, "required": list(properties)}
 
 
 def _text(cls: type[Event]) -> str:
@@ -63,7 +61,4 @@ def _gap_schema() -> Schema:
     }
     fields: Schema = {n: {"type": "string", "description": d} for n, d in names.items()}
     properties = {"type": {"type": "string", "const": GAP}} | fields
-    return {"title": "StreamGap", "description": text, "type": "object"} | {
-        "properties": properties,
-        "required": list(properties),
-    }
+    return {"description": text, "type": "object", "properties": properties, "required": list(properties)}

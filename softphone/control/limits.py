@@ -27,5 +27,5 @@ class Limits:
     """An event stream without events carries a comment this often."""
     stream_queue: int = 1000
     """Events that may wait for one stream's reader."""
-    shutdown_s: int = 1
+    shutdown_s: float = 1.0
     """How long running requests may take when the server stops."""

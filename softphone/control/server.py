@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -71,17 +71,18 @@ class ControlServer:
         if owned is not None:
             owned.unlink()  # before anything else: from here on nobody new comes in
         if server is not None:
-            await server.end(self._limits.shutdown_s)
+            await server.end()
         await self._tasks.close()
         if owned is not None:
             owned.sock.close()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which belong to the daemon, and with an end that waits for no client."""
+    """uvicorn without its signal handlers, which belong to the daemon, and without its polling."""
 
     def __init__(self, config: ControlConfig) -> None:
         super().__init__(config)
+        self._config = config
         self.up = asyncio.Event()
         self._leave = asyncio.Event()
         self._down = asyncio.Event()
@@ -100,19 +101,37 @@ class _Server(uvicorn.Server):
         await self.on_tick(0)
         await self._leave.wait()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().shutdown(sockets)
-        finally:
-            self._down.set()
-
-    async def end(self, grace_s: float) -> None:
-        """Ends the serving; aborts what is still connected after about `grace_s`."""
-        self.should_exit = True
+    async def end(self) -> None:
+        """Stops serving; returns when no request runs and no client is connected."""
         self._leave.set()
         await self._down.wait()
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, ControlProtocol):
-                connection.abort()
-        if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=grace_s)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._config.closed = True
+        for server in self.servers:
+            server.close()
+        connections = [c for c in self.server_state.connections if isinstance(c, ControlProtocol)]
+        for connection in connections:
+            connection.shutdown()
+        await self._end_tasks()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._config.limits.shutdown_s):
+                await _all_gone(connections)
+        for connection in connections:
+            connection.abort()
+        await _all_gone(connections)
+        self._down.set()
+
+    async def _end_tasks(self) -> None:
+        """Lets running requests end, then cancels them."""
+        if running := set(self.server_state.tasks):
+            _, late = await asyncio.wait(running, timeout=self._config.limits.shutdown_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=self._config.limits.shutdown_s)
+
+
+async def _all_gone(connections: Sequence[ControlProtocol]) -> None:
+    for connection in connections:
+        await connection.gone.wait()

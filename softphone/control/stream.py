@@ -19,12 +19,17 @@ from softphone.control.limits import Limits
 GAP = "stream.gap"
 RETRY_MS = 1000
 YIELD_EVERY = 32
+_LINE_ENDS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
+"""What JSON lets stand and line readers such as Python's `splitlines` break at."""
 
 
 def frame(event: str, data: Mapping[str, Any], id: str = "") -> bytes:
     """One event on the wire. JSON has no raw line breaks, so one `data:` line is enough."""
     head = f"id: {id}\nevent: {event}\ndata: " if id else f"event: {event}\ndata: "
-    return head.encode() + to_json(data, inf_nan_mode="null", fallback=str) + b"\n\n"
+    text = to_json(data, inf_nan_mode="null", fallback=str)
+    for raw, escaped in _LINE_ENDS:
+        text = text.replace(raw, escaped)
+    return head.encode() + text + b"\n\n"
 
 
 def gap_event(bus: Bus, after: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from softphone.control.event_schemas import event_schemas
 from softphone.control.models import EventType
 from softphone.control.routes.base import Agent, Bounds, Client, Responses, problems, reply, router
-from softphone.control.stream import EventStream, Frames
+from softphone.control.stream import GAP, EventStream, Frames
 from softphone.errors import UsageError
 from softphone.events import event_types
 
@@ -44,11 +44,9 @@ async def stream_events(
             description="Only these, separated by commas: types or their first parts.", examples=["call,account.failed"]
         ),
     ] = "",
-    call: Annotated[str | None, Query(description="Only events of this call.")] = None,
-    after: Annotated[
-        str | None, Query(description="The id of the last event seen: what came later is sent first.")
-    ] = None,
-    last_event_id: Annotated[str | None, Header(description="The same as `after`, as browsers send it.")] = None,
+    call: Annotated[str, Query(description="Only events of this call.")] = "",
+    after: Annotated[str, Query(description="The id of the last event seen: what came later is sent first.")] = "",
+    last_event_id: Annotated[str, Header(description="The same as `after`, as browsers send it.")] = "",
 ) -> EventStream:
     """What happens, as it happens.
 
@@ -58,13 +56,13 @@ async def stream_events(
     """
     frames: Frames = request.app.state.frames
     stream = EventStream(agent.bus, frames, client, limits)
-    return stream.select(types=_known(types), call=call, after=last_event_id or after)
+    return stream.select(types=_known(types), call=call or None, after=last_event_id or after or None)
 
 
 def _known(types: str) -> list[str]:
     """The filter's parts. Raises UsageError for one that no event can ever match."""
     wanted = [part.strip() for part in types.split(",") if part.strip()]
-    known = list(event_types())
+    known = [*event_types(), GAP]
     for part in wanted:
         if not any(name == part or name.startswith(part + ".") for name in known):
             raise UsageError(f"there is no event type {part!r}; /v1/events/types lists them")
