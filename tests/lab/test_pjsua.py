@@ -87,14 +87,16 @@ def test_is_called_by_the_pbx_and_hears_the_tone(tmp_path: Path) -> None:
 
 def test_digits(tmp_path: Path) -> None:
     async def run() -> None:
-        async with Lab() as lab, Pjsua(lab, "901", "udp", tmp_path, call="9199") as phone:
-            await lab.wait_for("call_answered", callee="9199", timeout_s=10)
-            phone.command("#\n147*#")
-            await lab.wait_for("digits", digits="147*", timeout_s=10)
+        async with Lab() as lab:
+            async with Pjsua(lab, "901", "udp", tmp_path, call="9199") as phone:
+                await lab.wait_for("call_answered", callee="9199", timeout_s=10)
+                await asyncio.sleep(1)  # its console knows of the call a little later
+                phone.command("#\n147*#")
+                await lab.wait_for("digits", digits="147*", timeout_s=10)
+                await asyncio.sleep(1.5)  # the digits on their way back
+                phone.command("h")
+                await lab.wait_for("call_ended", callee="9199")
             assert all(each["duration_ms"] >= 100 for each in lab.events.find("digit", how="rfc4733"))
-            await asyncio.sleep(1.5)
-            phone.command("h")
-            await lab.wait_for("call_ended", callee="9199")
         log = phone.log.read_text(errors="replace")
         assert all(f"Incoming DTMF on call 0: {digit}" in log for digit in "147*")
 
