@@ -85,10 +85,13 @@ def _judge(file: str, text: str, context: Context) -> Report:
     config, problems = _validate(tree, context)
     problems = [*tree.problems, *problems]
     if config is None or problems:
-        placed = (_placed(problem, file) for problem in problems)
-        return Report(file, None, tuple(sorted(placed, key=lambda problem: problem.line or 0)))
+        return Report(file, None, _in_order(problems, file))
     warnings = [_located(message, place, tree) for place, message in _warnings(config)]
-    return Report(file, config, (), tuple(_placed(warning, file) for warning in warnings))
+    return Report(file, config, (), _in_order(warnings, file))
+
+
+def _in_order(errors: list[ConfigError], file: str) -> tuple[ConfigError, ...]:
+    return tuple(sorted((_placed(error, file) for error in errors), key=lambda error: error.line or 0))
 
 
 def _validate(tree: Tree, context: Context) -> tuple[Config | None, list[ConfigError]]:
@@ -154,6 +157,8 @@ def _warnings(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
             yield ("provider",), "no account is pulled from the PBX, so this is not used"
         if provider.token_in_clear:
             yield ("provider", "api_url"), "the token travels readable for everybody on the way"
+    if (room := config.media.rtp_ports.calls) < config.calls.max_calls:
+        yield ("media", "rtp_ports"), f"has room for {room} calls, and calls.max_calls is {config.calls.max_calls}"
     for index, account in enumerate(config.accounts):
         yield from ((("accounts", index, *place), text) for place, text in _account_warnings(account))
 

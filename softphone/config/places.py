@@ -18,12 +18,17 @@ def default_socket(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def default_recordings(environ: Mapping[str, str] | None = None) -> Path:
+    """A folder of its own among what the phone keeps."""
+    return default_state(environ) / "recordings"
+
+
+def default_state(environ: Mapping[str, str] | None = None) -> Path:
     """systemd's StateDirectory=, else the user's state folder."""
     env = os.environ if environ is None else environ
     if folder := _first(env.get("STATE_DIRECTORY")):
-        return Path(folder) / "recordings"
+        return Path(folder)
     state = env.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "softphone" / "recordings"
+    return (Path(state) if state else Path.home() / ".local" / "state") / "softphone"
 
 
 def _first(folders: str | None) -> str:

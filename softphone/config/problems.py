@@ -39,7 +39,7 @@ def merged_error(error: ValidationError | None, found: Iterable[Found]) -> Valid
     """One ValidationError with the findings of pydantic and our own."""
     details = [] if error is None else [_again(detail) for detail in error.errors(include_url=False)]
     details += [_detail(place, message) for place, message in found]
-    return ValidationError.from_exception_data("configuration", details)
+    return ValidationError.from_exception_data("configuration", details, hide_input=True)
 
 
 def _detail(place: Place, message: str) -> InitErrorDetails:

@@ -34,7 +34,12 @@ class Strict(BaseModel):
     """Base of every part of the configuration: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, coerce_numbers_to_str=True, validate_default=True, populate_by_name=True
+        extra="forbid",
+        frozen=True,
+        coerce_numbers_to_str=True,
+        validate_default=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # a secret in the wrong place must not come back in an error
     )
 
 

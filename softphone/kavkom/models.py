@@ -57,12 +57,15 @@ def _text(value: object) -> object:
 
 
 class Extension(BaseModel):
-    """One line of the extension list. `extra` holds what the service sent beyond this, secrets wrapped."""
+    """One line of the extension list. `extra` holds what the service sent beyond this, secrets wrapped.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    The lightweight list may leave out `user_context` (then ''), `password` and `enabled` (then None).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     extension: Annotated[str, BeforeValidator(_sip_user)]
-    user_context: Annotated[str, BeforeValidator(_domain)]
+    user_context: Annotated[str, BeforeValidator(_domain)] = ""
     extension_uuid: Annotated[str, BeforeValidator(_text)] = ""
     domain_uuid: Annotated[str, BeforeValidator(_text)] = ""
     password: Annotated[Secret | None, BeforeValidator(_password)] = None
@@ -72,8 +75,8 @@ class Extension(BaseModel):
 
     @property
     def id(self) -> str:
-        """`extension@user_context`: the address of record."""
-        return f"{self.extension}@{self.user_context}"
+        """`extension@user_context`, the address of record; the extension alone where the domain is not known."""
+        return f"{self.extension}@{self.user_context}" if self.user_context else self.extension
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,16 @@ class ExtensionList:
     pages: int = field(default=1, compare=False)
 
 
-def parse_extension(record: object) -> Extension:
-    """Raises ValueError that names the fields that are wrong, never their values."""
+def parse_extension(record: object, *, limited: bool = False) -> Extension:
+    """Raises ValueError that names the fields that are wrong, never their values.
+
+    `limited`: the record is of the lightweight list and need not say its domain.
+    """
     if not isinstance(record, dict):
         raise ValueError("is not an object")
     known = {name: record[name] for name in _FIELDS if name in record}
+    if not limited and "user_context" not in known:
+        known["user_context"] = None
     extra = wrap_secrets({name: value for name, value in record.items() if name not in _FIELDS})
     try:
         return Extension(**known, extra=extra)

@@ -87,12 +87,12 @@ class PbxApi:
         return await self._pages(LIST_PATH, params)
 
     async def extensions_limited(self) -> ExtensionList:
-        """The lightweight list. Whether it carries passwords is not documented; where not, `password` is None."""
-        return await self._pages(LIST_LIMITED_PATH, {})
+        """The lightweight list. What it leaves out is not documented: see Extension."""
+        return await self._pages(LIST_LIMITED_PATH, {}, limited=True)
 
-    async def _pages(self, path: str, params: Mapping[str, str]) -> ExtensionList:
+    async def _pages(self, path: str, params: Mapping[str, str], *, limited: bool = False) -> ExtensionList:
         """The service names no total: a page shorter than asked for is the last one, as is one without news."""
-        found = _Collected()
+        found = _Collected(limited)
         where = self._http.where(path)
         page = 0
         while True:
@@ -114,8 +114,9 @@ class PbxApi:
 class _Collected:
     """Gathers pages: the first record of each extension counts, records without sense are named once."""
 
-    def __init__(self) -> None:
+    def __init__(self, limited: bool) -> None:
         self.records = 0
+        self._limited = limited
         self._extensions: dict[str, Extension] = {}
         self._problems: list[str] = []
         self._left_out = 0
@@ -126,7 +127,7 @@ class _Collected:
         for record in records:
             self.records += 1
             try:
-                extension = parse_extension(record)
+                extension = parse_extension(record, limited=self._limited)
             except ValueError as error:
                 self._leave_out(f"record {self.records}{_name(record)}: {error}")
             else:

@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from softphone.config import ConfigErrors, check, load
+from softphone.config import Config, ConfigErrors, check, load
 from softphone.errors import ConfigError
 
 UUID = "ddcfeb62-110f-4bd7-b7a9-965e1a78295f"
@@ -209,6 +211,7 @@ def test_warnings_do_not_forbid_a_start(tmp_path: Path) -> None:
         PROVIDER.replace("{domain", "{api_url: http://pbx.example, allow_http: true, domain")
         + f"accounts:\n- {STATIC}, tls: {{verify: no}}}}\n"
         + "- {username: 2, password: {env: PASS}, domain: b.example, transport: udp, srtp: prefer}\n"
+        + "media: {rtp_ports: 20000-20009}\n"
     )
     report = check(write(tmp_path, text), environ=ENV)
     assert report.ok
@@ -217,6 +220,7 @@ def test_warnings_do_not_forbid_a_start(tmp_path: Path) -> None:
         "provider.api_url",
         "accounts[0].tls.verify",
         "accounts[1].srtp",
+        "media.rtp_ports",
     ]
 
 
@@ -248,10 +252,16 @@ _VALUES = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(_KEYS), _VALUES))
 def test_any_shape_gives_a_report(tmp_path_factory: pytest.TempPathFactory, data: dict[str, object]) -> None:
-    import yaml
 
     folder = tmp_path_factory.getbasetemp()
     path = write(folder, yaml.safe_dump(data))
     report = check(path, environ={})
     assert (report.config is None) == bool(report.problems)
     assert all(problem.line is not None for problem in report.problems)
+
+
+def test_a_program_that_validates_by_itself_is_not_told_the_secret_either() -> None:
+    data = {"accounts": [{"username": 1, "password": "hunter2", "tls": "hunter2", "domain": "x", "hunter": "hunter2"}]}
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate(data)
+    assert "hunter2" not in str(caught.value)

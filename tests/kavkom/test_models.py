@@ -54,7 +54,7 @@ def test_no_password(password: object) -> None:
     [
         ("hunter2", "is not an object"),
         (None, "is not an object"),
-        ({}, "extension is missing; user_context is missing"),
+        ({}, "extension is missing; user_context is not a host name"),
         (record(extension=None), "extension"),
         (record(extension=True), "extension"),
         (record(extension=9.5), "extension"),
