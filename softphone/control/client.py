@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -200,19 +200,21 @@ class ControlClient:
         *,
         call: str | None = None,
         reconnect: bool = True,
+        on_open: Callable[[], None] | None = None,
     ) -> Iterator[Json]:
         """Events as they happen, without end; from the one after id `after` on, if given.
 
         A lost connection is opened anew and nothing is missed; what cannot be made up for is told by an event of
         type `stream.gap`. The first connection has to succeed. Without `reconnect` the end of the connection, a
         stopping daemon's for instance, ends the iteration.
+        on_open: called when the stream stands (again): whatever happens from then on is delivered.
         """
         query = {k: v for k, v in {"types": ",".join(types), "call": call}.items() if v}
         reader = FrameReader(after or "")
         connected = False
         while True:
             try:
-                for frame in self._frames(query, reader):
+                for frame in self._frames(query, reader, on_open):
                     connected = True
                     if frame.data:
                         yield json.loads(frame.data)
@@ -225,7 +227,9 @@ class ControlClient:
                 return
             time.sleep(RECONNECT_S)
 
-    def _frames(self, query: Mapping[str, str], reader: FrameReader) -> Iterator[Frame]:
+    def _frames(
+        self, query: Mapping[str, str], reader: FrameReader, on_open: Callable[[], None] | None
+    ) -> Iterator[Frame]:
         """What one connection brings, heartbeats among it. A connection that ends is no error."""
         headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
         timeout = self._httpx.Timeout(self._timeout_s, read=3 * HEARTBEAT_S)
@@ -234,7 +238,9 @@ class ControlClient:
                 if response.is_error:
                     response.read()
                     raise _refusal(response)
-                for chunk in response.iter_bytes():
+                for number, chunk in enumerate(response.iter_bytes()):
+                    if number == 0 and on_open is not None:  # the first bytes come once the server has subscribed
+                        on_open()
                     yield from reader.feed(chunk)
         except (self._httpx.RemoteProtocolError, self._httpx.ReadError, self._httpx.ReadTimeout):
             reader.forget_partial()
