@@ -9,6 +9,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 
+from softphone.testing.audio import find, heard_share, read_wav, silence_share, speech_like, strongest_tone
 from tests.interop.peers import certificates
 from tests.interop.peers.asterisk import numbers, sounds
 from tests.interop.peers.asterisk.server import Asterisk
@@ -18,7 +19,6 @@ from tests.interop.peers.rtp import RtpEnd
 from tests.interop.peers.sipp import called, caller
 from tests.interop.peers.sipp.run import Sipp, SippError, SippRun
 from tests.interop.peers.sipp.scenario import Scenario
-from tests.support.audio import find, heard_share, read_wav, silence_share, speech_like, strongest_tone
 
 
 def call_from_trunk(sipp: Sipp, asterisk: Asterisk, scenario: Scenario, number: str, **options: object) -> SippRun:

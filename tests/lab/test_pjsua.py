@@ -9,8 +9,8 @@ import pytest
 
 from softphone.lab import Lab, LabOptions
 from softphone.lab.media.tone import TONE_HZ
+from softphone.testing.audio import read_wav, rms, strongest_tone, tone, write_wav
 from tests.lab.pjsua import Pjsua
-from tests.support.audio import read_wav, rms, strongest_tone, tone, write_wav
 
 pytestmark = pytest.mark.interop
 

@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.testing.audio import Sound
 from tests.interop.peers.ports import free_block
-from tests.support.audio import Sound
 
 RATE_HZ = 8000
 FRAME = 160  # samples in 20 ms

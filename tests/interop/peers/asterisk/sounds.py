@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support.audio import Sound, speech_like, write_wav
+from softphone.testing.audio import Sound, speech_like, write_wav
 
 _RATE_HZ = 16_000  # Asterisk calls a WAV file of this rate `wav16`
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.audio import (
+from softphone.testing.audio import (
     Sound,
     find,
     find_parts,
