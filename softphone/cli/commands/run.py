@@ -1,0 +1,32 @@
+"""`softphone run`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from softphone.cli.configfile import find_config
+
+ConfigFile = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="The configuration (default: $SOFTPHONE_CONFIG, ./softphone.yaml, ~/.config/softphone/config.yaml,"
+        " /etc/softphone/config.yaml).",
+    ),
+]
+
+
+def run(config: ConfigFile = None) -> None:
+    """Run the phone until it is told to stop.
+
+    SIGHUP reads the configuration again. SIGTERM and Ctrl-C let running calls finish for a while, then hang up,
+    unregister and end.
+    """
+    path = find_config(config)
+    from softphone import daemon  # here, not above: it loads the whole phone
+
+    raise typer.Exit(daemon.run(path))

@@ -1,0 +1,94 @@
+"""Events as sentences, for people who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from softphone.cli.durations import show_duration
+from softphone.cli.output import count_of
+
+Event = Mapping[str, Any]
+
+_SENTENCES: Mapping[str, Callable[[Event], str]] = {
+    "agent.started": lambda e: f"the phone is up, version {e['version']}",
+    "agent.stopping": lambda e: f"the phone stops; {count_of(e['calls'], 'call')} may go on for {e['drain_s']:g} s",
+    "agent.config_reloaded": lambda e: "the configuration was read again" + _restart(e["restart_needed"]),
+    "agent.config_rejected": lambda e: f"the new configuration is wrong, the old one stays: {e['cause']}",
+    "provider.fetched": lambda e: _joined(f"the PBX lists {count_of(e['extensions'], 'extension')}", *e["problems"]),
+    "provider.failed": lambda e: f"{e['cause']}; again in {show_duration(e['retry_in_s'])}",
+    "account.added": lambda e: "new account",
+    "account.changed": lambda e: "account changed",
+    "account.removed": lambda e: "account removed",
+    "account.registering": lambda e: "registering",
+    "account.registered": lambda e: f"registered for {show_duration(e['expires_s'])}",
+    "account.failed": lambda e: _registration_failed(e),
+    "account.connection_lost": lambda e: f"connection lost: {e['cause']}",
+    "account.unregistered": lambda e: "unregistered",
+    "call.dialing": lambda e: f"calling {e['target']}",
+    "call.incoming": lambda e: f"{e['caller_name']} {e['caller']} calls {e['called']}".strip(),
+    "call.progress": lambda e: _progress(e),
+    "call.answered": lambda e: "answered" if e["by"] == "remote" else "answered here",
+    "call.media": lambda e: _media(e),
+    "call.unencrypted": lambda e: f"not encrypted: {e['cause']}",
+    "call.digit": lambda e: f"the far end pressed {e['digit']}",
+    "call.digits_sent": lambda e: f"digits sent: {e['digits']} ({e['method']})",
+    "call.digits_failed": lambda e: f"digits {e['digits']} not sent ({e['sent']} were): {e['cause']}",
+    "call.ended": lambda e: _ended(e),
+    "play.started": lambda e: f"playing {e['file']}",
+    "play.ended": lambda e: _sound_ended("played", e, e["played_s"]),
+    "record.started": lambda e: f"recording to {e['file']}",
+    "record.ended": lambda e: _sound_ended("recorded", e, e["duration_s"]),
+    "stream.gap": lambda e: f"some events were missed: {e['cause']}",
+}
+
+
+def sentence(event: Event) -> str:
+    """What happened, in words; of an unknown type, its fields."""
+    known = _SENTENCES.get(event["type"])
+    if known is not None:
+        return known(event)
+    fields = {k: v for k, v in event.items() if k not in ("id", "time", "type", "call", "account")}
+    return " ".join(f"{k}={v}" for k, v in fields.items())
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _restart(keys: list[str]) -> str:
+    return f"; a restart is needed for {', '.join(keys)}" if keys else ""
+
+
+def _registration_failed(e: Event) -> str:
+    answer = f" ({e['code']} {e['reason']})" if e["code"] else ""
+    return _joined(f"not registered: {e['cause']}{answer}", e["advice"], f"again in {show_duration(e['retry_in_s'])}")
+
+
+def _progress(e: Event) -> str:
+    if e["early_media"]:
+        return f"sound before the answer ({e['code']} {e['reason']})"
+    return "ringing" if e["code"] == 180 else f"{e['code']} {e['reason']}"
+
+
+def _media(e: Event) -> str:
+    if not e["active"]:
+        return "no sound"
+    security = f"encrypted ({e['srtp']})" if e["srtp"] else "not encrypted"
+    direction = "" if e["direction"] == "sendrecv" else f", {e['direction']}"
+    return f"sound: {e['codec']} at {e['clock_rate_hz']} Hz, {security}{direction}"
+
+
+def _ended(e: Event) -> str:
+    answer = f" ({e['code']} {e['sip_reason']})" if e["code"] not in (0, 200) else ""
+    lasted = f" after {show_duration(e['duration_s'])}" if e["duration_s"] else ""
+    quality = e["quality"] or {}
+    mos = f"; MOS {quality['mos']:.1f}" if isinstance(quality.get("mos"), int | float) else ""
+    return f"over{lasted}: {e['cause'] or e['reason']}{answer}{mos}"
+
+
+def _sound_ended(verb: str, e: Event, seconds: float) -> str:
+    if e["reason"] == "failed":
+        return f"{e['file']} failed after {show_duration(seconds)}: {e['error']}"
+    why = {"stopped": ", stopped", "call_ended": ", the call ended", "max_duration": ", its limit"}.get(e["reason"], "")
+    return f"{verb} {show_duration(seconds)} of {e['file']}{why}"
