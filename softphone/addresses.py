@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from softphone.errors import UsageError
 
 _USER_SAFE = "-_.!~*'()&=+$,;?/"  # unreserved and user-unreserved of RFC 3261 section 25.1
-_NUMBER = re.compile(r"^\+?[0-9*#]([0-9*#() ./-]*[0-9*#])?$")
+_NUMBER = re.compile(r"^\+?[0-9*#(][0-9*#() ./-]*$")
 _SEPARATORS = re.compile(r"[() ./-]")
 _HOST = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?)$")
 _NAME_ADDR = re.compile(r'^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>')
@@ -54,10 +54,9 @@ class SipUri:
         scheme, colon, rest = text.strip().partition(":")
         if not colon or scheme.lower() not in ("sip", "sips"):
             raise UsageError(f"{text!r} is not a SIP URI: it must start with sip: or sips:")
-        rest = rest.partition("?")[0]
-        userinfo, at, hostpart = rest.rpartition("@")
-        user = userinfo.partition(":")[0] if at else ""
-        address, *params = hostpart.split(";")
+        before, at, after = rest.partition("@")  # a bare @ stands nowhere in a user
+        user = before.partition(":")[0] if at else ""
+        address, *params = (after if at else rest).partition("?")[0].split(";")
         place = HostPort.parse(address)
         pairs = (p.partition("=") for p in params if p)
         return cls(place.host, unquote(user), place.port, scheme.lower(), {k.lower(): v for k, _, v in pairs})

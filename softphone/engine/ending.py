@@ -113,3 +113,14 @@ def _caller_gave_up(phase: str, report: LegEnded) -> Ending:
 def _cause_200(headers: Headers) -> bool:
     values = [v for name, vs in headers.items() if name.lower() == "reason" for v in vs]
     return any(re.match(r"\s*SIP\s*;.*\bcause\s*=\s*200\b", v, re.IGNORECASE) for v in values)
+
+
+LOST = {
+    "reason": "lost",
+    "by": "local",
+    "code": 0,
+    "sip_reason": "",
+    "phase": "active",
+    "cause": "the agent died while this call was up",
+}
+"""What `call.ended` says of a call that a crash ended."""
