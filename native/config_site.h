@@ -31,9 +31,18 @@
 /* --- behaviour --- */
 #define PJ_HAS_IPV6                     1
 
+/* PJSIP asks for the machine's own address at every call. By default that includes a look-up of the machine's own name,
+ * which blocks all of SIP for as long as the name server takes; where the name is unknown and no server answers, that
+ * is ten seconds for each call. The default route and the interfaces tell the address as well. */
+#define PJ_GETHOSTIP_DISABLE_LOCAL_RESOLUTION 1
+
 /* CRLF keep-alive (RFC 5626 section 3.5.1) on TCP and TLS, seconds. 90 outlives many NAT bindings. */
 #define PJSIP_TCP_KEEP_ALIVE_INTERVAL   30
 #define PJSIP_TLS_KEEP_ALIVE_INTERVAL   30
+
+/* An account stays on the transport that its configuration names: a request above 1,300 bytes does not go to TCP by
+ * itself (RFC 3261 section 18.1.1), where most registrars behind UDP would not know us. */
+#define PJSIP_DONT_SWITCH_TO_TCP        1
 
 /* DTLS-SRTP (RFC 5764), which WebRTC peers require. */
 #define PJMEDIA_SRTP_HAS_DTLS           1
