@@ -305,3 +305,30 @@ def test_late_offer_to_a_service() -> None:
             await ua.expect(200)
 
     in_lab(test)
+
+
+def test_rtcp_tells_loss_and_round_trip() -> None:
+    async def test(lab: Lab) -> None:
+        async with phone(lab, "901") as ua, Rtp() as rtp, Rtp() as rtcp:
+            offer = sdp(rtp.port) + f"a=rtcp:{rtcp.port}\r\n".encode()
+            await ua.invite("9196", offer)
+            ok = await ua.expect(200)
+            ua.ack(ok)
+            port = media_port(ok.body)
+            for number in (1, 2, 4, 5):
+                rtp.sequence = number
+                rtp.send(port, bytes(160))
+            sender_report = struct.pack("!BBHIIIIII", 0x80, 200, 6, 0x1234, 0xAAAA1111, 0x22223333, 0, 4, 640)
+            rtcp.transport.sendto(sender_report, ("127.0.0.1", port + 1))
+            report = await rtcp.receive(3)
+            first, kind, _, _, _, _, _, packets, octets = struct.unpack_from("!BBHIIIIII", report)
+            assert (first & 31, kind, packets, octets) == (1, 200, 4, 640)
+            ssrc, loss, highest, _, last, delay = struct.unpack_from("!IIIIII", report, 28)
+            assert (ssrc, loss & 0xFFFFFF, highest, last) == (0x1234, 1, 5, 0x11112222)
+            assert loss >> 24 == 256 // 5
+            assert 0.5 < delay / 65536 < 2
+            ua.within(ok, "BYE")
+            await ua.expect(200)
+            assert (await rtcp.receive(3))[-8:-6] == b"\x81\xcb"  # goodbye
+
+    in_lab(test)

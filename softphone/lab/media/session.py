@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from softphone.lab.media import dtmf, g711
 from softphone.lab.media.negotiation import PTIME_MS, Agreement
+from softphone.lab.media.rtcp import FIRST_S, INTERVAL_S, RtcpReporter, is_rtcp
 from softphone.lab.media.rtp import RtpPacket
 from softphone.lab.media.sockets import Address, RtpSockets
 from softphone.lab.media.srtp import SrtpContext
@@ -76,8 +77,12 @@ class MediaSession:
         self._offsets: _EchoOffsets | None = None
         self._digits: dtmf.DigitReceiver | None = None
         self._learned: Address | None = None
+        self._rtcp_learned: Address | None = None
         self._outbound: SrtpContext | None = None
         self._inbound: SrtpContext | None = None
+        self._rtcp = RtcpReporter(self._stream.ssrc)
+        self._octets = 0
+        self._report_timer: asyncio.TimerHandle | None = None
         self._sockets = RtpSockets(host, self._receive)
 
     @property
@@ -88,34 +93,59 @@ class MediaSession:
     def apply(self, agreement: Agreement) -> None:
         """Start, or go on under new terms (hold, other address, other keys)."""
         old, self.agreement = self.agreement, agreement
-        self._learned = None
+        self._learned = self._rtcp_learned = None
         self._offsets = None
         if old is None or old.local_key != agreement.local_key:
             self._outbound = SrtpContext(agreement.local_key) if agreement.local_key else None
         if old is None or old.remote_key != agreement.remote_key:
             self._inbound = SrtpContext(agreement.remote_key) if agreement.remote_key else None
         self._digits = dtmf.DigitReceiver(agreement.event_rate_hz, self._on_digit)
+        if self._report_timer is None:
+            self._report_timer = asyncio.get_running_loop().call_later(FIRST_S, self._report)
 
     def close(self) -> None:
         """End the stream."""
         if self._digits is not None:
             self._digits.flush()
+        if self._report_timer is not None:
+            self._report_timer.cancel()
+            self._send_rtcp(self._rtcp.goodbye())
+            self._report_timer = None
         self._sockets.close()
 
+    @property
+    def lost(self) -> int:
+        """RTP packets that never came."""
+        return self._rtcp.lost
+
+    @property
+    def reports_received(self) -> int:
+        """RTCP reports of the phone."""
+        return self._rtcp.reports_received
+
     def _receive(self, data: bytes, source: Address, rtcp: bool) -> None:
+        """What is not for us, or not from who knows the key, is dropped."""
         agreement = self.agreement
-        if agreement is None or rtcp or (len(data) > 1 and 192 <= data[1] <= 223):
-            return  # RTCP, also where it is multiplexed (RFC 5761 section 4)
+        if agreement is None:
+            return
         try:
-            packet = RtpPacket.parse(self._inbound.unprotect(data) if self._inbound else data)
-            self._learned = source
-            self.received += 1
-            if packet.payload_type == agreement.event_type and self._digits is not None:
-                self._digits.receive(packet)
-            elif self.echo:
-                self._send_back(packet, agreement)
+            if rtcp or is_rtcp(data):
+                self._rtcp.received_rtcp(self._inbound.unprotect_rtcp(data) if self._inbound else data)
+                self._rtcp_learned = source
+            else:
+                self._receive_rtp(data, source, agreement)
         except ValueError:
-            return  # not RTP, or not from who knows the key
+            return
+
+    def _receive_rtp(self, data: bytes, source: Address, agreement: Agreement) -> None:
+        packet = RtpPacket.parse(self._inbound.unprotect(data) if self._inbound else data)
+        self._learned = source
+        self.received += 1
+        self._rtcp.received_rtp(packet.ssrc, packet.sequence, packet.timestamp, agreement.rate_hz)
+        if packet.payload_type == agreement.event_type and self._digits is not None:
+            self._digits.receive(packet)
+        elif self.echo:
+            self._send_back(packet, agreement)
 
     def _send_back(self, packet: RtpPacket, agreement: Agreement) -> None:
         if self._offsets is None or self._offsets.source != packet.ssrc:
@@ -129,7 +159,23 @@ class MediaSession:
         if self._outbound is not None:
             data = self._outbound.protect(data)
         self.sent += 1
+        self._octets += len(packet.payload)
         self._sockets.send(data, self._learned or agreement.rtp_remote)
+
+    def _report(self) -> None:
+        """Every two seconds: what we sent and what came."""
+        self._report_timer = asyncio.get_running_loop().call_later(INTERVAL_S, self._report)
+        timestamp = self._stream.now(self._now_agreed().rate_hz)
+        self._send_rtcp(self._rtcp.report(timestamp=timestamp, packets=self.sent, octets=self._octets))
+
+    def _send_rtcp(self, data: bytes) -> None:
+        agreement = self._now_agreed()
+        if self._outbound is not None:
+            data = self._outbound.protect_rtcp(data)
+        if agreement.rtcp_mux:
+            self._sockets.send(data, self._learned or agreement.rtp_remote)
+        else:
+            self._sockets.send(data, self._rtcp_learned or agreement.rtcp_remote, rtcp=True)
 
     def _now_agreed(self) -> Agreement:
         if self.agreement is None:
