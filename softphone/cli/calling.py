@@ -51,8 +51,9 @@ def place(settings: Settings, plan: Plan) -> int:
         attempt = Attempt(phone, feed, plan, quiet=settings.json)
         attempt.dial()
         code = attempt.follow()
-    if settings.json:
-        print_json(attempt.report(code))
+        report = attempt.report(code) if settings.json else None
+    if report is not None:
+        print_json(report)
     elif code not in (exits.OK, exits.INTERRUPTED):
         note(f"softphone: {exits.MEANINGS[code].removeprefix('call: ')} (exit code {code})")
     return code
