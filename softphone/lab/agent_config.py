@@ -27,14 +27,14 @@ def agent_config(
     if transport == "tls":
         entry["tls"] = {"ca_file": str(lab.ca_file)}
     entry.update(account)
-    return {
-        "provider": {
-            "api_url": lab.api_url,
-            "domain_uuid": lab.domain_uuid,
-            "token": {"file": str(lab.token_file)},
-        },
-        "accounts": [entry],
+    provider: dict[str, Any] = {
+        "api_url": lab.api_url,
+        "domain_uuid": lab.domain_uuid,
+        "token": {"file": str(lab.token_file)},
     }
+    if lab.options.api_https:
+        provider["ca_file"] = str(lab.ca_file)
+    return {"provider": provider, "accounts": [entry]}
 
 
 def to_yaml(config: Mapping[str, Any]) -> str:

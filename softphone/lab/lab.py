@@ -81,6 +81,7 @@ class Lab:
         )
         tls = self._files if self.options.api_https else None
         self._web = WebServer(self._rest.app, self.options.host, self.options.api_port, tls)
+        self._rest.cut = self._web.cut
         self._exit.push_async_callback(self._web.stop)
         await self._web.start()
 

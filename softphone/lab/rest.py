@@ -49,6 +49,7 @@ class RestApi:
 
     def __init__(self, directory: Directory, events: EventLog) -> None:
         self.fault: ApiFault | None = None
+        self.cut: Callable[[tuple[str, int]], None] = _cannot_cut  # closes a client's connection; the server knows how
         self._directory = directory
         self._events = events
         self.app = Starlette(
@@ -121,6 +122,11 @@ class RestApi:
         if fault.kind == "slow":
             await asyncio.sleep(fault.delay_s)
             return None
+        if fault.kind == "drop":
+            self.cut(_client_of(request))
+            await asyncio.sleep(0)
+        if fault.kind == "truncated":
+            return _CutResponse(self.cut, _client_of(request))
         return _fault_response(fault)
 
 
@@ -253,13 +259,27 @@ WRONG_TYPES = {
 
 
 class _CutResponse(Response):
-    """Promises more than it sends: the server then has to close the connection."""
+    """The beginning of an answer, and then no more."""
+
+    def __init__(self, cut: Callable[[tuple[str, int]], None], client: tuple[str, int]) -> None:
+        super().__init__(b'{"data":[{"extension_uuid":"48b0d200-2b31', media_type="application/json")
+        self._cut = cut
+        self._client = client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = str(len(self.body) * 2).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", size)]
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        self._cut(self._client)
+        await asyncio.sleep(0)  # the server has noticed when we return
+
+
+def _cannot_cut(_client: tuple[str, int]) -> None:
+    raise RuntimeError("the API is not served")
+
+
+def _client_of(request: Request) -> tuple[str, int]:
+    return (request.client.host, request.client.port) if request.client is not None else ("", 0)
 
 
 def _fault_response(fault: ApiFault) -> Response:
@@ -268,10 +288,6 @@ def _fault_response(fault: ApiFault) -> Response:
         return HTMLResponse(page, fault.status)
     if fault.kind == "wrong_types":
         return json_response(WRONG_TYPES)
-    if fault.kind == "empty":
+    if fault.kind in ("empty", "drop"):
         return Response(b"", 200, media_type="application/json")
-    if fault.kind == "truncated":
-        return _CutResponse(b'{"data":[{"extension_uuid":"48b0d200-2b31')
-    if fault.kind == "drop":
-        return _CutResponse(b"")
     return ApiError(fault.status, "The server cannot answer now").response()

@@ -73,6 +73,13 @@ class WebServer:
         self._task = loop.create_task(self._server.serve(sockets=[self._socket]), name="lab web server")
         await self._server.listening.wait()
 
+    def cut(self, client: tuple[str, int]) -> None:
+        """Close the connection of that client at once."""
+        for connection in tuple(self._server.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None and transport.get_extra_info("peername")[:2] == client:
+                transport.close()
+
     async def stop(self) -> None:
         """Close the connections and the port."""
         self._server.should_exit = True

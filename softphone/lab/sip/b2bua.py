@@ -260,7 +260,8 @@ class Bridge:
         except sdp.SdpError:
             transaction.respond(488)
             return
-        headers = [("Contact", leg.dialog.contact), *passed_headers(response)]
+        timer = sip.session_timer(request) if response.code < 300 else []
+        headers = [("Contact", leg.dialog.contact), *timer, *passed_headers(response)]
         transaction.respond(response.code, response.phrase, headers=headers, body=answer)
 
     async def _pass_reinvite(

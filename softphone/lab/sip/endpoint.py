@@ -20,7 +20,7 @@ from softphone.lab.sip.transaction import ServerTransaction, TransactionLayer
 from softphone.lab.sip.transport import Address, Flow, Network, TransportName
 from softphone.lab.tasks import TaskOwner
 
-SUPPORTED = {"timer", "replaces"}
+SUPPORTED = {"timer"}
 MAX_LEGS = 4000
 
 

@@ -174,9 +174,8 @@ class Leg:
     def accept(self, transaction: ServerTransaction, body: bytes, headers: sip.HeaderList = ()) -> None:
         """Answer an INVITE of the phone by 200; if its ACK never comes, hang up (section 13.3.1.4)."""
         content = [("Content-Type", "application/sdp")] if body else []
-        transaction.respond(
-            200, headers=[("Contact", self.dialog.contact), ("Allow", sip.ALLOW), *content, *headers], body=body
-        )
+        own = [("Contact", self.dialog.contact), ("Allow", sip.ALLOW), *sip.session_timer(transaction.request)]
+        transaction.respond(200, headers=[*own, *content, *headers], body=body)
         self._host.tasks.spawn(self._expect_ack(transaction), "expect ACK")
 
     async def _expect_ack(self, transaction: ServerTransaction) -> None:

@@ -157,6 +157,14 @@ def option_tags(message: Request | Response, name: str) -> set[str]:
     return {value.strip().lower() for value in values if value.strip()}
 
 
+def session_timer(request: Request) -> list[tuple[str, str]]:
+    """What a 2xx says to a wish for a session timer (RFC 4028): granted, and the phone does the refreshing."""
+    wish = (request.headers.get("Session-Expires") or "").partition(";")[0].strip()
+    if not wish.isdecimal() or "timer" not in option_tags(request, "Supported") | option_tags(request, "Require"):
+        return []
+    return [("Require", "timer"), ("Session-Expires", f"{wish};refresher=uac")]
+
+
 def make_response(
     request: Request, code: int, reason: str = "", *, tag: str = "", headers: HeaderList = (), body: bytes = b""
 ) -> Response:

@@ -10,6 +10,7 @@ from softphone.lab.media.negotiation import NotAcceptable, agree, make_answer, m
 from softphone.lab.media.session import DIGIT_GAP_MS, DIGIT_MS, MediaSession
 from softphone.lab.media.srtp import SdesKey
 from softphone.lab.options import LabOptions
+from softphone.lab.sip import message as sip
 from softphone.lab.sip import sdp
 from softphone.lab.sip.leg import IncomingLeg, Leg
 from softphone.lab.sip.transaction import ServerTransaction
@@ -168,15 +169,16 @@ class ServiceCall:
         leg.accept(transaction, body)
 
     def _update(self, leg: Leg, transaction: ServerTransaction) -> None:
+        headers = [("Contact", leg.dialog.contact), *sip.session_timer(transaction.request)]
         if not transaction.request.body:
-            transaction.respond(200, headers=[("Contact", leg.dialog.contact)])
+            transaction.respond(200, headers=headers)
             return
         try:
             body = self._describe(transaction.request.body)
         except NotAcceptable:
             transaction.respond(488)
             return
-        transaction.respond(200, headers=[("Contact", leg.dialog.contact), SDP_TYPE], body=body)
+        transaction.respond(200, headers=[*headers, SDP_TYPE], body=body)
 
     def on_leg_end(self, leg: Leg) -> None:
         """The phone hung up, or we did: the service's task notices by `leg.ended`."""
