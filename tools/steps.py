@@ -108,7 +108,7 @@ class Setup:
     def _install_requirements(self) -> None:
         # The build tool first and from the same pins, so that pip needs no second, private environment for it.
         self._pip("-c", "constraints.txt", "setuptools")
-        # compat: a plain path in site-packages; the finder that setuptools puts there by default costs each start 25 ms.
+        # compat: a plain path in site-packages; the finder that setuptools puts there otherwise costs each start 25 ms
         project = ["--no-build-isolation", "--config-settings", "editable_mode=compat", "-e", ".[dev]"]
         self._pip("-c", "constraints.txt", *project)
 
