@@ -25,6 +25,7 @@ from softphone.aio import Tasks
 from softphone.bus import Bus
 from softphone.config.accounts import Audio
 from softphone.config.model import Config
+from softphone.config.secrets import Secret
 from softphone.engine import fsm, policy
 from softphone.engine.account import Account
 from softphone.engine.accounts import Accounts
@@ -167,6 +168,10 @@ class Agent:
         """By id or unique username. Raises NotFound, Conflict."""
         account = self._accounts.get(name)
         return account.view(self._calls_of(account.id))
+
+    def secret(self, name: str) -> Secret:
+        """The password of an account, for whoever must keep it out of sight. Raises NotFound."""
+        return self._accounts.get(name).settings.password
 
     def register(self, name: str) -> None:
         """Registers now. Raises Conflict for an account that is not meant to."""

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypedDict
 
 from softphone.engine.explain import explain_call
 from softphone.stacks.base import Headers, LegEnded
@@ -115,7 +116,16 @@ def _cause_200(headers: Headers) -> bool:
     return any(re.match(r"\s*SIP\s*;.*\bcause\s*=\s*200\b", v, re.IGNORECASE) for v in values)
 
 
-LOST = {
+class _Lost(TypedDict):
+    reason: str
+    by: str
+    code: int
+    sip_reason: str
+    phase: str
+    cause: str
+
+
+LOST: _Lost = {
     "reason": "lost",
     "by": "local",
     "code": 0,

@@ -84,6 +84,7 @@ class PjStack:
     async def start(self) -> None:
         """Starts PJSIP. Raises ConfigError where an address or port cannot be had."""
         self.hop = Hop(asyncio.get_running_loop())
+        pj.setLogLevel(0)
         endpoint = _Endpoint(self.hop)
         self._endpoint = endpoint
         endpoint.libCreate()
