@@ -73,7 +73,7 @@ class ControlConfig(uvicorn.Config):
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # garbage is answered; a line for each would let anybody fill the log
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -144,6 +144,20 @@ class ControlProtocol(H11Protocol):
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(_raw_response(problem))
         self.transport.close()
+        self._linger()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._linger()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._linger()
+
+    def _linger(self) -> None:
+        """A connection that is closed, but whose client does not fetch the rest, ends all the same."""
+        if self.transport.is_closing() and not self.gone.is_set():
+            self._timers.set("linger", self._limits.stall_timeout_s, self.transport.abort)
 
     def pause_writing(self) -> None:
         super().pause_writing()

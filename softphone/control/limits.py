@@ -25,7 +25,8 @@ class Limits:
     """The longest long poll."""
     heartbeat_s: float = 15.0
     """An event stream without events carries a comment this often."""
-    stream_queue: int = 1000
-    """Events that may wait for one stream's reader."""
+    stream_queue: int = 5000
+    """Events that may wait for one stream's reader: what a thousand calls that end at once bring. The bus keeps them
+    anyway."""
     shutdown_s: float = 1.0
     """How long running requests may take when the server stops."""

@@ -63,7 +63,7 @@ class EventStream(Response):
     """The ASGI response: sends until the client goes, the server stops, or the client falls too far behind."""
 
     def __init__(self, bus: Bus, frames: Frames, connection: Connection, limits: Limits) -> None:
-        super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-store", "Connection": "close"})
         self._bus, self._frames, self._connection, self._limits = bus, frames, connection, limits
         self._types: Sequence[str] = ()
         self._call: str | None = None

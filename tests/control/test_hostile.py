@@ -213,18 +213,46 @@ def test_more_connections_than_allowed() -> None:
     asyncio.run(run())
 
 
+class ManyAccounts(FakeAgent):
+    """`count` accounts, so that answers are as large as a test needs."""
+
+    count = 2000
+
+    def accounts(self) -> list[AccountView]:
+        return [account_view(f"{n:05}") for n in range(self.count)]
+
+
+async def leave_unread(served: Served) -> int:
+    """Asks for the accounts and reads nothing until it is cut: how many bytes had gone out by then."""
+    reader, writer = await served.raw()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    writer.write(b"GET /v1/accounts HTTP/1.1\r\n" + HOST + b"\r\n")
+    await served.connections_fall_to(1)
+    await served.connections_fall_to(0)
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    got = len(await reader.read())
+    writer.close()
+    return got
+
+
 def test_a_client_that_never_reads_its_answers_is_cut() -> None:
-    class Large(FakeAgent):
-        def accounts(self) -> list[AccountView]:
-            return [account_view(str(n)) for n in range(2000)]
+    async def run() -> None:
+        async with serving(ManyAccounts(), Limits(stall_timeout_s=0.1)) as served:
+            assert 0 < await leave_unread(served) < 400_000
+            assert len((await served.http.get("/v1/accounts")).json()) == 2000
+
+    asyncio.run(run())
+
+
+def test_a_client_that_leaves_little_unread_is_cut_when_it_idles() -> None:
+    """What is left is too little to stop a writer: only the end of keep-alive finds it."""
 
     async def run() -> None:
-        async with serving(Large(), Limits(stall_timeout_s=0.1)) as served:
-            _, deaf = await served.raw(b"GET /v1/accounts HTTP/1.1\r\n" + HOST + b"\r\n")
-            await served.connections_fall_to(1)
-            await served.connections_fall_to(0)
-            deaf.close()
-            assert len((await served.http.get("/v1/accounts")).json()) == 2000
+        agent = ManyAccounts()
+        async with serving(agent, Limits(stall_timeout_s=0.1, keep_alive_s=0)) as served:
+            one = len((await served.http.get("/v1/accounts")).content) / agent.count
+            agent.count = int((await leave_unread(served) + 30_000) / one)
+            assert await leave_unread(served) < agent.count * one - 10_000
 
     asyncio.run(run())
 

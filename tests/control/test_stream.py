@@ -198,6 +198,25 @@ def subscriptions() -> int:
     return sum(isinstance(thing, Subscription) for thing in gc.get_objects())
 
 
+def test_a_reader_that_never_reads_is_cut_also_where_its_queue_overflows_first() -> None:
+    limits = Limits(stall_timeout_s=0.3, stream_queue=20)
+
+    async def run() -> None:
+        async with serving(limits=limits) as served:
+            for events in (50, 5000):  # less than the buffers take, and more
+                _, deaf = await served.raw(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+                await until(lambda: subscriptions() == 1)
+                for n in range(events):
+                    served.agent.bus.publish(digit(str(n)))
+                    if n % 25 == 0:
+                        await asyncio.sleep(0)
+                await served.connections_fall_to(0)
+                await until(lambda: subscriptions() == 0)
+                deaf.close()
+
+    asyncio.run(run())
+
+
 def test_a_slow_reader_loses_its_own_stream_and_nothing_else() -> None:
     limits = Limits(stall_timeout_s=0.3)
 
