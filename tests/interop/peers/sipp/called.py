@@ -95,6 +95,7 @@ ANSWERS_TWICE = _scenario(
     _INVITE,
     _OK,
     _ACK,
+    pause(500),  # T1: no sooner does a 200 come again
     send(
         f"SIP/2.0 200 OK\nVia:[$via]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\nCSeq:[$cseq]\n{_CONTACT}",
         body=SDP,

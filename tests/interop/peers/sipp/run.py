@@ -15,10 +15,33 @@ from tests.interop.peers.sipp.scenario import Scenario
 _LOG_RULE = re.compile(r"^-{20,}.*\n", re.MULTILINE)
 _LOG_HEAD = re.compile(r"(?:UDP|TCP) message (sent|received) .*\n\n?")
 _POLL_S = 0.02
+_START_TRIES = 3
+_COMMAND = (
+    "sipp -sf scenario.xml -i 127.0.0.1 -rtp_echo -nostdin -skip_rlimit -r 100"
+    " -trace_err -error_file errors.log -trace_msg -message_file messages.log -trace_stat -stf stats.csv"
+).split()
 
 
 class SippError(AssertionError):
     """A scenario did not go as written; the text has SIPp's reason and its last messages."""
+
+
+class PortTakenError(SippError):
+    """Another program took a port between our look and SIPp's bind."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What a run binds."""
+
+    sip: int
+    media: int  # and the three above it
+    control: int
+
+    @classmethod
+    def choose(cls, sip: int | None) -> Self:
+        block = free_block(8)
+        return cls(sip or block + 6, block, block + 4)
 
 
 @dataclass(frozen=True)
@@ -54,15 +77,15 @@ class Result:
 class SippRun:
     """A SIPp process with its own folder."""
 
-    def __init__(self, command: list[str], folder: Path, port: int, timeout_s: float, tcp: bool) -> None:
-        self.port = port
+    def __init__(self, command: list[str], folder: Path, ports: "Ports", timeout_s: float) -> None:
+        self.port = ports.sip
         self._folder = folder
         self._deadline = time.monotonic() + timeout_s + 5
         with (folder / "output.txt").open("wb") as output:
             self._process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
-        self._wait_until_bound("tcp" if tcp else "udp")
+        self._wait_until_bound(ports.control)
 
     def __enter__(self) -> Self:
         return self
@@ -122,10 +145,8 @@ class SippRun:
 
     def story(self) -> str:
         """Why it failed and what was said last, for a person."""
-        errors = self._folder / "errors.log"
-        reason = errors.read_text(errors="replace")[-1500:] if errors.exists() else ""
         output = (self._folder / "output.txt").read_text(errors="replace")
-        reason = reason or "\n".join(output.splitlines()[-15:])
+        reason = self._errors() or "\n".join(output.splitlines()[-15:])
         arrows = [f"{'->' if m.is_sent else '<-'} {m.first_line}" for m in self.messages()]
         last = self.messages()[-2:]
         return "\n".join([reason, *arrows[-30:], *(m.text for m in last)])
@@ -136,9 +157,16 @@ class SippRun:
         fields = ("SuccessfulCall(C)", "FailedCall(C)", "Retransmissions(C)")
         return Result(*(int(row[field]) for field in fields))
 
-    def _wait_until_bound(self, protocol: str) -> None:
-        table, address = Path(f"/proc/net/{protocol}"), f" 0100007F:{self.port:04X} "
-        self._poll(lambda: address in table.read_text() or self._process.poll() is not None, 5, "its port")
+    def _wait_until_bound(self, control_port: int) -> None:
+        """Waits for its control port, the last that it binds; a short run may be over by then."""
+        table, address = Path("/proc/net/udp"), f":{control_port:04X} "
+        self._poll(lambda: address in table.read_text() or self._process.poll() is not None, 5, "its ports")
+        if "Unable to bind" in self._errors():
+            raise PortTakenError(self._errors())
+
+    def _errors(self) -> str:
+        path = self._folder / "errors.log"
+        return path.read_text(errors="replace")[-1500:] if path.exists() else ""
 
     def _poll(self, done: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Looks at SIPp's log until it says so: SIPp has no other way to tell."""
@@ -180,23 +208,27 @@ class Sipp:
             port: SIPp's own port; a free one without.
             keys: the scenario's own keywords.
         """
-        folder = self._folder / f"sipp-{len(self._runs)}-{scenario.name}"
+        options = ["-t", f"{transport[0]}1", "-m", str(calls), "-d", str(round(pause_s * 1000))]
+        options += ["-timeout", str(round(timeout_s)), "-timeout_error", *scenario.options]
+        options += [word for key, value in keys.items() for word in ("-key", key, value)]
+        if target_port is not None:
+            options.append(f"127.0.0.1:{target_port}")
+        for _ in range(_START_TRIES - 1):
+            try:
+                return self._try(scenario, Ports.choose(port), rtp_port, options, timeout_s)
+            except PortTakenError:
+                continue
+        return self._try(scenario, Ports.choose(port), rtp_port, options, timeout_s)
+
+    def _try(
+        self, scenario: Scenario, ports: Ports, rtp_port: int | None, options: list[str], timeout_s: float
+    ) -> SippRun:
+        folder = self._folder / f"sipp-{len(list(self._folder.glob('sipp-*')))}-{scenario.name}"
         folder.mkdir(parents=True)
         (folder / "scenario.xml").write_text(scenario.xml)
-        media = free_block(8)  # SIPp takes four for media; one more is its control port, one its own
-        port = port or media + 6
-        command = ["sipp", "-sf", "scenario.xml", "-i", "127.0.0.1", "-p", str(port), "-m", str(calls)]
-        command += ["-t", f"{transport[0]}1", "-nostdin", "-cp", str(media + 4), "-skip_rlimit"]
-        command += ["-mp", str(media), "-rtp_echo", "-d", str(round(pause_s * 1000))]
-        command += ["-timeout", str(round(timeout_s)), "-timeout_error", "-r", "100"]
-        command += ["-trace_err", "-error_file", "errors.log", "-trace_msg", "-message_file", "messages.log"]
-        command += ["-trace_stat", "-stf", "stats.csv"]
-        for key, value in {"rtp_port": str(rtp_port or media), **keys}.items():
-            command += ["-key", key, value]
-        command += scenario.options
-        if target_port is not None:
-            command.append(f"127.0.0.1:{target_port}")
-        run = SippRun(command, folder, port, timeout_s, transport == "tcp" and scenario.is_called)
+        command = [*_COMMAND, "-p", str(ports.sip), "-mp", str(ports.media), "-cp", str(ports.control)]
+        command += ["-key", "rtp_port", str(rtp_port or ports.media), *options]
+        run = SippRun(command, folder, ports, timeout_s)
         self._runs.append(run)
         return run
 
