@@ -65,6 +65,9 @@ def _media(config: Any, options: StackOptions) -> None:
     config.jbMaxPre = buffer.max_ms
     config.jbMax = buffer.capacity_ms
     config.ecTailLen = 0
+    # Never stop the mixer's clock: by default it stops a second after the last call, and PJSIP does not count a call
+    # that nothing is connected to, so that the next call loses its clock, its RTP and its digits
+    config.sndAutoCloseTime = -1
 
 
 def transport_config(options: StackOptions, port: int) -> Any:
