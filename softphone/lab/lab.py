@@ -83,6 +83,7 @@ class Lab:
         self._web = WebServer(self._rest.app, self.options.host, self.options.api_port, tls)
         self._rest.cut = self._web.cut
         self._exit.push_async_callback(self._web.stop)
+        self._exit.callback(self._rest.close)
         await self._web.start()
 
     # where everything is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -52,6 +53,7 @@ class RestApi:
         self.cut: Callable[[tuple[str, int]], None] = _cannot_cut  # closes a client's connection; the server knows how
         self._directory = directory
         self._events = events
+        self._closing = asyncio.Event()
         self.app = Starlette(
             routes=[
                 Route("/api/pbx/v1/extension/list", self._guard(self._list), methods=["GET"]),
@@ -59,6 +61,10 @@ class RestApi:
             ],
             exception_handlers={HTTPException: _http_error},
         )
+
+    def close(self) -> None:
+        """Let slow answers go: the server is about to stop."""
+        self._closing.set()
 
     def _guard(self, handler: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
@@ -120,7 +126,8 @@ class RestApi:
         if fault is None or fault.kind in ("endless_pages", "repeated_page") or not fault.use():
             return None
         if fault.kind == "slow":
-            await asyncio.sleep(fault.delay_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), fault.delay_s)
             return None
         if fault.kind == "drop":
             self.cut(_client_of(request))

@@ -51,9 +51,10 @@ def test_call_sound_and_hangup_by_caller(one: str, two: str) -> None:
             assert (await b.receive())[12:] == b"hello"
             b.send(media_port(invite.body), b"good day")
             assert (await a.receive())[12:] == b"good day"
-            alice.within(ok, "BYE")
+            alice.within(ok, "BYE", headers={"Reason": 'SIP;cause=200;text="Enough"'})
             await alice.expect(200)
             bye = await bob.expect("BYE")
+            assert bye.headers["Reason"].endswith('"Enough"')
             bob.reply(bye, 200)
             event = await lab.wait_for("call_ended", caller="901", callee="902", by="caller")
             assert event["rtp_received"] == 2
@@ -204,7 +205,9 @@ def test_all_contacts_ring_and_the_first_answer_wins() -> None:
             mobile.reply(at_mobile, 180)
             mobile.reply(at_mobile, 200, body=sdp(4002))
             await mobile.expect("ACK")
-            desk.reply(await desk.expect("CANCEL"), 200)
+            cancel = await desk.expect("CANCEL")
+            assert "elsewhere" in cancel.headers["Reason"]
+            desk.reply(cancel, 200)
             desk.reply(at_desk, 487)
             await desk.expect("ACK")
             ok = await alice.expect(200)
@@ -486,3 +489,33 @@ def test_the_pbx_gives_up_when_nobody_answers() -> None:
             await lab.wait_for("call_ended", callee="901")
 
     in_lab(test, LabOptions(no_answer_s=0.2))
+
+
+def test_cancel_while_a_service_rings() -> None:
+    async def test(lab: Lab) -> None:
+        async with phone(lab, "901") as alice:
+            for number in ("9180", "9183", "9480"):
+                await alice.invite(number, sdp(4000))
+                await alice.expect(183 if number == "9183" else 180)
+                alice.cancel()
+                alice.ack(await alice.expect(487), branch=alice.branch)
+                await lab.wait_for("call_ended", callee=number, cause="cancelled", by="caller")
+
+    in_lab(test)
+
+
+def test_a_moved_phone_keeps_its_call() -> None:
+    """The connection breaks, the phone registers anew: the PBX's BYE finds the new one."""
+
+    async def test(lab: Lab) -> None:
+        async with phone(lab, "901") as alice, phone(lab, "902", "tls") as bob:
+            await bob.register()
+            _, ok = await connect(alice, bob)
+            lab.drop_connections()
+            async with phone(lab, "902", "tls") as again:
+                await again.register()
+                alice.within(ok, "BYE")
+                again.reply(await again.expect("BYE"), 200)
+                await lab.wait_for("call_ended", by="caller")
+
+    in_lab(test)

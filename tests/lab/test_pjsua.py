@@ -12,7 +12,8 @@ from softphone.lab.media.tone import TONE_HZ
 from softphone.testing.audio import read_wav, rms, strongest_tone, tone, write_wav
 from tests.lab.pjsua import Pjsua
 
-pytestmark = pytest.mark.interop
+# the first test may have to wait while pjsua is built
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])

@@ -332,3 +332,26 @@ def test_rtcp_tells_loss_and_round_trip() -> None:
             assert (await rtcp.receive(3))[-8:-6] == b"\x81\xcb"  # goodbye
 
     in_lab(test)
+
+
+def test_the_pbx_calls_with_srtp() -> None:
+    async def test(lab: Lab) -> None:
+        async with phone(lab, "901", "tls") as ua, Rtp() as rtp:
+            await ua.register()
+            lab.call("901", "9197", srtp=True)
+            invite = await ua.expect("INVITE")
+            text = invite.body.decode()
+            assert "RTP/SAVP 0 8 101" in text
+            line = next(each for each in text.splitlines() if each.startswith("a=crypto:"))
+            theirs = SdesKey.parse(line.removeprefix("a=crypto:"))
+            assert theirs is not None
+            key = base64.b64encode(bytes(range(30))).decode()
+            answer = SECURE.replace("{suite}", theirs.suite).replace("{key}", key)
+            ua.reply(invite, 200, body=sdp(rtp.port, answer))
+            await ua.expect("ACK")
+            assert len(SrtpContext(theirs).unprotect(await rtp.receive())) == 172
+            await lab.wait_for("call_answered", callee="901", srtp=True)
+            ua.within_theirs(invite, "BYE")
+            await ua.expect(200)
+
+    in_lab(test)

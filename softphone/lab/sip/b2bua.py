@@ -14,7 +14,7 @@ from softphone.lab.media.relay import RelayPort, pass_through
 from softphone.lab.options import LabOptions
 from softphone.lab.sip import message as sip
 from softphone.lab.sip import sdp
-from softphone.lab.sip.leg import Hangup, IncomingLeg, Leg, OutgoingLeg
+from softphone.lab.sip.leg import NORMAL_CLEARING, TAKEN_ELSEWHERE, Hangup, IncomingLeg, Leg, OutgoingLeg
 from softphone.lab.sip.transaction import ServerTransaction
 from softphone.lab.tasks import TaskOwner
 
@@ -165,10 +165,11 @@ class Bridge:
         self._caller.reject(code, reason, headers=headers, cause=cause)
 
     def _end_losers(self, waiting: dict[asyncio.Task[Response], Branch]) -> None:
+        reason = TAKEN_ELSEWHERE if self._answered_by is not None else NORMAL_CLEARING
         for task, branch in waiting.items():
             if branch is not self._answered_by:
                 task.cancel()
-                self._tasks.spawn(branch.leg.abandon("cancelled"), "cancel branch")
+                self._tasks.spawn(branch.leg.abandon("cancelled", reason=reason), "cancel branch")
 
     # talking
 
@@ -184,7 +185,7 @@ class Bridge:
         await asyncio.wait({self._caller.ended, branch.leg.ended}, return_when=asyncio.FIRST_COMPLETED)
         first, other = (self._caller, branch.leg) if self._caller.hangup is not None else (branch.leg, self._caller)
         self._note_end(first)
-        await other.bye()
+        await other.bye(reason=first.hangup.reason if first.hangup is not None else "")
 
     def _note_end(self, first: Leg) -> None:
         hangup = first.hangup or Hangup("hangup")

@@ -15,14 +15,22 @@ from softphone.lab.sip.transaction import ClientTransaction, ServerTransaction, 
 from softphone.lab.sip.transport import Flow
 from softphone.lab.tasks import TaskOwner
 
+# What FreeSWITCH writes into the Reason header, and what RFC 3326 has for a call that another phone took
+NORMAL_CLEARING = 'Q.850;cause=16;text="NORMAL_CLEARING"'
+TAKEN_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+
 
 @dataclass(frozen=True)
 class Hangup:
-    """Why a leg ended: `ours` tells whether the lab ended it; `code` is the SIP status where one did it."""
+    """Why a leg ended: `ours` tells whether the lab ended it; `code` is the SIP status where one did it.
+
+    `reason` is the value of the Reason header (RFC 3326) that came with a BYE or CANCEL.
+    """
 
     cause: str
     code: int = 0
     ours: bool = False
+    reason: str = ""
 
 
 class LegOwner(Protocol):
@@ -119,12 +127,12 @@ class Leg:
         invite.on_repeated_2xx = send
         send()
 
-    async def bye(self, cause: str = "hangup", *, headers: sip.HeaderList = ()) -> None:
-        """End a confirmed dialog; returns when the phone has answered, or never will."""
+    async def bye(self, cause: str = "hangup", *, reason: str = "") -> None:
+        """End a confirmed dialog, saying why (RFC 3326); returns when the phone has answered, or never will."""
         if self.hangup is not None:
             return
         self._end(Hangup(cause, ours=True), keep=True)
-        await self.request("BYE", headers=headers)
+        await self.request("BYE", headers=[("Reason", reason or NORMAL_CLEARING)])
         self._host.remove_leg(self)
 
     # requests of theirs
@@ -139,7 +147,7 @@ class Leg:
         self.dialog.flow = transaction.flow
         if request.method == "BYE":
             transaction.respond(200)
-            self._said_bye()
+            self._said_bye(request.headers.get("Reason") or "")
         elif self.hangup is not None or self.owner is None:
             transaction.respond(481)
         elif request.method == "INVITE" and (self._reinviting or self._invited_now()):
@@ -182,8 +190,8 @@ class Leg:
         if await transaction.acked is None and self.hangup is None:
             await self.bye("no ACK")
 
-    def _said_bye(self) -> None:
-        self._end(Hangup("hangup"))
+    def _said_bye(self, reason: str) -> None:
+        self._end(Hangup("hangup", reason=reason))
 
     def _end(self, hangup: Hangup, *, keep: bool = False) -> None:
         """Note the end, once; `keep` leaves the dialog findable, for a BYE that crosses ours."""
@@ -238,11 +246,11 @@ class IncomingLeg(Leg):
         self.invite.respond(487)
         self._end(Hangup("cancelled", 487))
 
-    def _said_bye(self) -> None:
+    def _said_bye(self, reason: str) -> None:
         """A BYE before the answer takes the INVITE with it (section 15.1.2)."""
         if not self.invite.final:
             self.invite.respond(487)
-        super()._said_bye()
+        super()._said_bye(reason)
 
 
 class OutgoingLeg(Leg):
@@ -253,6 +261,7 @@ class OutgoingLeg(Leg):
         self._invite: ClientTransaction | None = None
         self._cancel_wanted = False
         self._cancel_sent = False
+        self._cancel_reason = NORMAL_CLEARING
         self._provisional = False
 
     @property
@@ -283,11 +292,12 @@ class OutgoingLeg(Leg):
             self.confirmed = True
         return response
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str = NORMAL_CLEARING) -> None:
         """Take the call back; the CANCEL waits for a first provisional answer (section 9.1)."""
         if self.confirmed or self.hangup is not None:
             return
         self._cancel_wanted = True
+        self._cancel_reason = reason
         if self._provisional:
             self._send_cancel()
 
@@ -295,12 +305,14 @@ class OutgoingLeg(Leg):
         if self._cancel_sent:
             return
         self._cancel_sent = True
-        self._host.layer.send(make_cancel(self.invite.request), self.dialog.flow)
+        cancel = make_cancel(self.invite.request)
+        cancel.headers.set("Reason", self._cancel_reason)
+        self._host.layer.send(cancel, self.dialog.flow)
 
-    async def abandon(self, cause: str) -> None:
+    async def abandon(self, cause: str, *, reason: str = NORMAL_CLEARING) -> None:
         """Cancel and see to the end: a phone that picked up just then gets an ACK and a BYE."""
         if not self.confirmed:
-            self.cancel()
+            self.cancel(reason)
             try:
                 async with asyncio.timeout(self._host.layer.timers.timeout_s):
                     while self.hangup is None and not self.confirmed:
@@ -310,4 +322,4 @@ class OutgoingLeg(Leg):
                 self.invite.terminate()
             if self.hangup is None:
                 self.ack(self.invite)
-        await self.bye(cause)
+        await self.bye(cause, reason=reason)
