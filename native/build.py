@@ -26,9 +26,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--python", default=sys.executable, help="the interpreter that the wheel is for")
     parser.add_argument("--pjsua", action="store_true", help="build the C program pjsua instead of the wheel")
     parser.add_argument("--install", action="store_true", help="install missing Debian packages with apt-get")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 2, help="compilers at once (default: cores)"
-    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="compilers at once (default: cores)")
     return parser.parse_args(argv)
 
 
@@ -36,9 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     progress = Progress(sys.stderr)
     try:
-        wanted = Wanted(
-            python=None if args.pjsua else args.python, install=args.install, jobs=max(1, args.jobs)
-        )
+        wanted = Wanted(python=None if args.pjsua else args.python, install=args.install, jobs=max(1, args.jobs))
         result = Recipe(Cache.default(), progress, os.environ).make(wanted)
     except BuildError as error:
         progress.say(str(error))

@@ -33,6 +33,7 @@ CONFIGURE = [
 ]
 COMPONENTS = ("pjlib", "pjlib-util", "pjnath", "pjmedia", "pjsip")
 TREE = "@TREE@"
+PROGRAM = ("main", "pjsua_app", "pjsua_app_cli", "pjsua_app_common", "pjsua_app_config", "pjsua_app_legacy")
 
 
 class Tree:
@@ -81,6 +82,21 @@ def configure(tree: Path, runner: Runner) -> Tree:
 
 def compile_libraries(tree: Tree, runner: Runner, jobs: int) -> None:
     runner.run("compiling PJSIP", ["make", f"-j{jobs}", "lib"], tree.path)
+
+
+def compile_program(tree: Tree, program: Path, runner: Runner) -> None:
+    """The C program `pjsua`, from a collected tree and with its flags: for comparing like with like."""
+    doing = "compiling the program pjsua"
+    objects = []
+    for source in PROGRAM:
+        objects.append(program.with_name(f"{source}.o"))
+        flags = [word for word in tree.flags("cflags") if not word.startswith("-std=")]
+        argv = ["gcc", *flags, "-w", "-c", tree.path / f"pjsip-apps/src/pjsua/{source}.c", "-o", objects[-1]]
+        runner.run(doing, argv, program.parent)
+    libraries = [*tree.flags("ldflags"), *(f"-l{name}" for name in tree.flags("libs"))]
+    runner.run(doing, ["g++", "-Wl,-s", *objects, "-o", program, *libraries], program.parent)
+    for made in objects:
+        made.unlink()
 
 
 def collect(tree: Tree, into: Path) -> Path:

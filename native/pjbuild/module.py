@@ -49,20 +49,16 @@ class Python:
         try:
             python = cls(**json.loads(capture([executable, "-I", "-S", "-c", PROBE])))
         except (ValueError, TypeError) as error:
-            raise BuildError(
-                f"{executable} is not a Python that can be asked about itself: {error}"
-            ) from error
+            raise BuildError(f"{executable} is not a Python that can be asked about itself: {error}") from error
         if python.name != "cpython" or tuple(map(int, python.version.split("."))) < (3, 11):
-            raise BuildError(
-                f"{executable} is {python.name} {python.version}; needed is CPython 3.11 or newer"
-            )
+            raise BuildError(f"{executable} is {python.name} {python.version}; needed is CPython 3.11 or newer")
         return python
 
     def check_headers(self) -> None:
         if not (Path(self.include) / "Python.h").exists():
             raise MissingPackages(
-                f"the headers of Python {self.version} are not in {self.include}: install them, for Debian's own Python "
-                f"with `sudo apt-get install --no-install-recommends python{self.version}-dev`."
+                f"the headers of Python {self.version} are not in {self.include}: install them, for Debian's own "
+                f"Python with `sudo apt-get install --no-install-recommends python{self.version}-dev`."
             )
 
     def identity(self) -> bytes:

@@ -7,6 +7,8 @@ Each key covers the inputs of its own step and the key before it, so that a chan
 """
 
 import platform
+import shutil
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,11 +50,9 @@ def keys(native: Path, env: Mapping[str, str], python: Python | None) -> Keys:
     inputs = [*files(native, "config_site.h", "patches/*.patch"), *files(own, "libs.py")]
     libs_key = key_of([*inputs, ("source", source.identity(env)), ("system", system)])
     before = ("libs", libs_key.encode())
-    wrap_key = key_of(
-        [*files(native, "src/*.i", "src/*.hpp"), *files(own, "module.py"), before, ("abi", abi)]
-    )
+    wrap_key = key_of([*files(native, "src/*.i", "src/*.hpp"), *files(own, "module.py"), before, ("abi", abi)])
     wheel_key = key_of([*files(native, "src/*.cpp"), ("wrap", wrap_key.encode())])
-    pjsua_key = key_of([*files(own, "recipe.py"), before])
+    pjsua_key = key_of([before])
     return Keys(libs_key, wrap_key, wheel_key, pjsua_key)
 
 
@@ -68,9 +68,7 @@ def _distribution() -> str:
 class Recipe:
     """Makes what is wanted, or finds it in the cache."""
 
-    def __init__(
-        self, cache: Cache, progress: Progress, env: Mapping[str, str], native: Path = NATIVE
-    ) -> None:
+    def __init__(self, cache: Cache, progress: Progress, env: Mapping[str, str], native: Path = NATIVE) -> None:
         self._cache = cache
         self._progress = progress
         self._env = env
@@ -89,10 +87,10 @@ class Recipe:
                 return found
             runner = Runner(self._cache.new_log())
             with self._cache.scratch() as scratch:
-                build = _Build(
-                    self._cache, self._progress, runner, scratch, self._native, all_keys, self._env
-                )
-                build.run(wanted, python)
+                # From a copy: whoever edits a file while this builds must not spoil what the key stands for.
+                native = Path(shutil.copytree(self._native, scratch / "native"))
+                all_keys = keys(native, self._env, python)
+                _Build(self._cache, self._progress, runner, scratch, native, all_keys, self._env).run(wanted, python)
         made = self._find(all_keys, python)
         if made is None:
             raise BuildError(f"the cache in {self._cache.root} lost what was just put there")
@@ -124,14 +122,15 @@ class _Build:
 
     def run(self, wanted: Wanted, python: Python | None) -> None:
         finished = self._cache.find("libs", self._keys.libs)
-        self._progress.plan(3 if finished else 6)
+        wrapper_alone = bool(finished and python and not self._cache.find("wrap", self._keys.wrap))
+        self._progress.plan(2 + (0 if finished else 3) + wrapper_alone)
         with self._progress.step("checking what the build needs"):
             self._check(wanted, python)
         tree = Tree.load(finished) if finished else self._make_libraries(wanted.jobs, python)
         if python is None:
             self._make_program(tree)
         else:
-            self._make_wheel(tree, python, fresh=finished is None)
+            self._make_wheel(tree, python)
 
     def _check(self, wanted: Wanted, python: Python | None) -> None:
         names = packages.listed(self._native / "packages.txt")
@@ -187,11 +186,12 @@ class _Build:
         thread.start()
         try:
             libs.compile_libraries(tree, self._runner, jobs)
-        except BaseException as error:
-            self._runner.kill()
+        except BuildError as error:
+            failures.append(error)
+        finally:
+            if sys.exc_info()[0] or failures:
+                self._runner.kill()
             thread.join()
-            raise failures[0] if failures and isinstance(error, BuildError) else error
-        thread.join()
         if failures:
             raise failures[0]
 
@@ -202,22 +202,18 @@ class _Build:
         module.compile_wrapper(tree, self._native, python, into, self._runner, log)
         return self._cache.publish("wrap", self._keys.wrap, into)
 
-    def _make_wheel(self, tree: Tree, python: Python, *, fresh: bool) -> None:
+    def _make_wheel(self, tree: Tree, python: Python) -> None:
         wrapper = self._cache.find("wrap", self._keys.wrap)
         if wrapper is None:
             with self._progress.step("compiling the Python wrapper"):
                 wrapper = self._make_wrapper(tree, python)
-        elif not fresh:
-            self._progress.plan(2)
         with self._progress.step("linking and packing the wheel"):
             objects = self._scratch / "link"
             objects.mkdir()
             module.link(tree, self._native, python, wrapper, objects, self._runner)
             out = self._scratch / "wheel"
             out.mkdir()
-            module.pack(
-                objects / f"_pjsua2{python.suffix}", wrapper, python, self._keys.wheel, self._facts(tree), out
-            )
+            module.pack(objects / f"_pjsua2{python.suffix}", wrapper, python, self._keys.wheel, self._facts(tree), out)
             self._cache.publish("wheel", self._keys.wheel, out)
 
     def _facts(self, tree: Tree) -> dict[str, str]:
@@ -236,32 +232,5 @@ class _Build:
         with self._progress.step("compiling the program pjsua"):
             out = self._scratch / "pjsua"
             out.mkdir()
-            folder = tree.path / "pjsip-apps/src/pjsua"
-            parts = (
-                "main",
-                "pjsua_app",
-                "pjsua_app_cli",
-                "pjsua_app_common",
-                "pjsua_app_config",
-                "pjsua_app_legacy",
-            )
-            sources = [folder / f"{part}.c" for part in parts]
-            # The C++ driver links (AEC3 is C++) but must take these files as C.
-            flags = [word for word in tree.flags("cflags") if not word.startswith("-std=")]
-            libraries = [*tree.flags("ldflags"), *(f"-l{name}" for name in tree.flags("libs"))]
-            argv = [
-                "g++",
-                *flags,
-                "-w",
-                "-x",
-                "c",
-                *sources,
-                "-x",
-                "none",
-                "-o",
-                out / "pjsua",
-                "-Wl,-s",
-                *libraries,
-            ]
-            self._runner.run("compiling the program pjsua", argv, out)
+            libs.compile_program(tree, out / "pjsua", self._runner)
             self._cache.publish("pjsua", self._keys.pjsua, out)

@@ -6,7 +6,6 @@ SHA-256; apt's own configuration stays as it is, because we give it a private li
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -158,8 +157,9 @@ def mirror(env: Mapping[str, str]) -> str:
     found = _indexed_mirror() or _configured_mirror()
     if found is None:
         raise BuildError(
-            "apt on this machine has no Debian mirror to fetch PJSIP's source from. Name one (DEBIAN_MIRROR=http://…/debian) "
-            f"or give a pjproject {VERSION} tarball (PJPROJECT_TARBALL=/path/to/tarball)."
+            "apt on this machine has no Debian mirror to fetch PJSIP's source from. Name one "
+            "(DEBIAN_MIRROR=http://…/debian) or give"
+            f" a pjproject {VERSION} tarball (PJPROJECT_TARBALL=/path/to/tarball)."
         )
     return found
 

@@ -135,8 +135,9 @@ void PcmPortState::afterPlaying(size_t left)
     /* While waiting for the prefill, less than the prefill is little. */
     size_t little = playing_ ? txLow_ : std::max(txLow_, txLow_ ? txPrefill_ : 0);
     if (left < little && lowArmed_.exchange(false)) raise(PCM_LOW);
-    if (left == 0 && drainArmed_.load(std::memory_order_acquire) && tx.level() == 0 && drainArmed_.exchange(false))
-        raise(PCM_DRAINED);
+    if (left || !drainArmed_.load(std::memory_order_acquire) || tx.level() || !drainArmed_.exchange(false)) return;
+    playing_ = false; /* the sound is over: the empty ring that follows is no underrun */
+    raise(PCM_DRAINED);
 }
 
 /* Any thread. */

@@ -84,11 +84,6 @@ pjsip_transport *transportOf(int accountId)
 
 } // namespace
 
-void setLogLevel(int level)
-{
-    pj_log_set_level(level);
-}
-
 void installPins() PJSUA2_THROW(Error)
 {
     pj_pool_t *pool = pjsua_pool_create("pins", 512, 512);

@@ -16,9 +16,6 @@
 
 namespace pj {
 
-/* How much PJLIB writes to stderr, 0 (nothing) to 6. May be called before Endpoint::libCreate(), which is talkative. */
-void setLogLevel(int level);
-
 /* Makes the pins count. Call once after each Endpoint::libInit(). */
 void installPins() PJSUA2_THROW(Error);
 

@@ -9,3 +9,4 @@
 %include "pjsua2.i"
 %include "pcmport.i"
 %include "signalling.i"
+%include "logging.i"

@@ -1,0 +1,5 @@
+/* See logging.hpp. */
+%{
+#include "logging.hpp"
+%}
+%include "logging.hpp"

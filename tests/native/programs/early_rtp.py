@@ -1,0 +1,92 @@
+"""Calls a peer that sends RTP before its 200 OK, many times; counts the calls that never receive anything.
+
+python -m tests.native.programs.early_rtp CALLS
+"""
+
+import json
+import os
+import sys
+import time
+
+import pjsua2 as pj
+
+from ..bench import quiet_endpoint
+from ..udp_peer import Request, UdpPeer, rtp_packet
+
+AT_ONCE = 100
+BEFORE, AFTER = 4, 3  # packets before the answer and after the ACK
+PATIENCE_S = 1.0  # for packets that were sent to be counted
+
+
+class Caller:
+    """Makes the calls in batches and sorts them into hearing and deaf."""
+
+    def __init__(self) -> None:
+        self.peer = UdpPeer(self.send_early, self.send_late)
+        self.account = pj.Account()
+        config = pj.AccountConfig()
+        config.idUri = "sip:caller@127.0.0.1"
+        config.mediaConfig.transportConfig.port = 0  # the system chooses
+        self.account.create(config)
+
+    def send_early(self, invite: Request) -> None:
+        for n in range(BEFORE):
+            self.peer.rtp.sendto(rtp_packet(n, 1), invite.rtp)
+
+    def send_late(self, invite: Request) -> None:
+        for n in range(AFTER):
+            self.peer.rtp.sendto(rtp_packet(BEFORE + n, 1), invite.rtp)
+
+    def batch(self, n: int) -> int:
+        """How many of `n` calls were deaf."""
+        calls = [self.call() for _ in range(n)]
+        limit = time.monotonic() + PATIENCE_S + n * 0.01
+        waiting = calls
+        while waiting and time.monotonic() < limit:
+            time.sleep(0.02)
+            waiting = [call for call in waiting if not hears(call)]
+        for call in calls:
+            call.hangup(pj.CallOpParam())
+        while any(call.isActive() for call in calls):
+            time.sleep(0.01)
+        return len(waiting)
+
+    def call(self) -> pj.Call:
+        call = pj.Call(self.account)
+        options = pj.CallOpParam(True)
+        options.opt.videoCount = options.opt.textCount = 0
+        call.makeCall(self.peer.uri, options)
+        return call
+
+
+def hears(call: pj.Call) -> bool:
+    try:
+        return bool(call.getStreamStat(0).rtcp.rxStat.pkt)
+    except pj.Error:
+        return False  # not answered yet
+
+
+def main(count: int) -> dict[str, int]:
+    # One processor for everybody: a media thread that wakes for early packets then takes it from the thread that is
+    # just starting the transport, which is the moment in question.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+    def roomy(config: pj.EpConfig) -> None:
+        config.uaConfig.maxCalls = AT_ONCE
+        config.medConfig.maxMediaPorts = 2 * AT_ONCE
+
+    with quiet_endpoint(roomy) as endpoint:
+        transport = pj.TransportConfig()
+        transport.boundAddress = "127.0.0.1"
+        endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        for codec in endpoint.codecEnum2():
+            endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith("PCMU") else 0)
+        caller = Caller()
+        deaf = sum(caller.batch(min(AT_ONCE, count - done)) for done in range(0, count, AT_ONCE))
+        caller.account.shutdown()
+        caller.peer.close()
+    return {"calls": count, "deaf": deaf}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]))))
