@@ -88,11 +88,18 @@ class EventLog:
         """
         if name not in NAMES:
             raise UsageError(f"the lab has no event {name!r}; it has {', '.join(NAMES)}")
+        found = self.find(name, since=since, **wanted)
         arrived = asyncio.Event()
-        with self._listening(lambda _event: arrived.set()):
+
+        def look(event: LabEvent) -> None:
+            if event.matches(name, wanted):
+                found.append(event)
+                arrived.set()
+
+        with self._listening(look):
             try:
                 async with asyncio.timeout(timeout_s):
-                    while len(found := self.find(name, since=since, **wanted)) < count:
+                    while len(found) < count:
                         arrived.clear()
                         await arrived.wait()
             except TimeoutError:
