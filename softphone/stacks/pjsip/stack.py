@@ -53,8 +53,7 @@ class _Endpoint(pj.Endpoint):
             remote = tls.remoteAddr
             verify_status = tls.verifyStatus
             names = _names(tls.remoteCertInfo)
-        key = pj.transportKey(prm.hnd)
-        self._hop.post(stack.on_disconnected, key, prm.lastError, remote, verify_status, names)
+        self._hop.post(stack.on_disconnected, prm.hnd, prm.lastError, remote, verify_status, names)
 
 
 def _names(certificate: Any) -> str:
