@@ -44,6 +44,10 @@
  * itself (RFC 3261 section 18.1.1), where most registrars behind UDP would not know us. */
 #define PJSIP_DONT_SWITCH_TO_TCP        1
 
+/* pjsua2 hands an SDP over as text in a buffer of this size, and as an empty string where it is too small: 1,024 by
+ * default, which an offer with six codecs and SRTP exceeds. */
+#define PJSUA2_MAX_SDP_BUF_LEN          16000
+
 /* DTLS-SRTP (RFC 5764), which WebRTC peers require. */
 #define PJMEDIA_SRTP_HAS_DTLS           1
 

@@ -112,17 +112,12 @@ void unpinAddress(const std::string &host, unsigned port, const std::string &tra
     pins().table.erase(Key(lower(host), port, transportType(transport)));
 }
 
-unsigned long long transportKey(TransportHandle handle)
-{
-    return (unsigned long long)(size_t)handle;
-}
-
 unsigned long long accountTransport(int accountId)
 {
     PJSUA_LOCK();
     pjsip_transport *transport = transportOf(accountId);
     PJSUA_UNLOCK();
-    return transportKey(transport);
+    return (unsigned long long)(size_t)transport;
 }
 
 bool closeAccountTransport(int accountId)

@@ -30,9 +30,6 @@ void unpinAddress(const std::string &host, unsigned port, const std::string &tra
  * OnTransportStateParam.hnd of the same connection. */
 unsigned long long accountTransport(int accountId);
 
-/* The same key for a handle as onTransportState() gives it. */
-unsigned long long transportKey(TransportHandle handle);
-
 /* Closes that connection at once; what waits for an answer on it fails. False if there is none. */
 bool closeAccountTransport(int accountId);
 
