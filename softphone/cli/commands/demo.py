@@ -39,9 +39,12 @@ def demo(
     as_json = Settings.of(ctx, None, as_json).json
     stage = Stage(sys.stderr if as_json else sys.stdout)
     places = Places(_folder(keep))
-    ok = _perform(stage, places)
-    if ok and keep is None:
-        shutil.rmtree(places.folder)
+    ok: bool | None = None
+    try:
+        ok = _perform(stage, places)
+    finally:
+        if ok is not False and keep is None:  # what failed is to be looked at
+            shutil.rmtree(places.folder, ignore_errors=True)
     if as_json:
         results = [asdict(result) for result in stage.results]
         print_json({"ok": ok, "seconds": round(stage.seconds, 1), "steps": results})

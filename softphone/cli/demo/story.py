@@ -140,19 +140,28 @@ class Scene:
     def dial(self, target: str, caller: str = FIRST) -> str:
         return str(self.phone.dial(target, account=caller)["id"])
 
-    def until(self, step: Step, who: str, wanted: str, call: str | None = None, **fields: Any) -> Event:
+    def until(
+        self, step: Step, who: str, wanted: str | tuple[str, ...], call: str | None = None, **fields: Any
+    ) -> Event:
         """Shows what happens until this happens. Raises SoftphoneError if it does not, or if the call ends first."""
+        types = (wanted,) if isinstance(wanted, str) else wanted
         deadline = time.monotonic() + CALL_S
         while True:
             event = self._feed.next(max(0.0, deadline - time.monotonic()))
             if event is None:
-                raise SoftphoneError(f"{who}: no {wanted} within {CALL_S:g} s")
+                raise SoftphoneError(f"{who}: no {' or '.join(types)} within {CALL_S:g} s")
             if event["type"] in _SHOWN and (call is None or event["call"] == call):
                 step.detail(f"{who}: {sentence(event)}")
-            if event["type"] == wanted and call in (None, event["call"]) and fields.items() <= event.items():
+            if event["type"] in types and call in (None, event["call"]) and fields.items() <= event.items():
                 return event
             if event["type"] == "call.ended" and event["call"] == call:
-                raise SoftphoneError(f"the call ended before {wanted}: {event['cause']}")
+                raise SoftphoneError(f"the call ended too early: {event['cause']}")
+
+    def until_talking(self, step: Step, who: str, call: str) -> None:
+        """Answered, and sound agreed; either may come first."""
+        first = self.until(step, who, ("call.answered", "call.media"), call)
+        other = "call.media" if first["type"] == "call.answered" else "call.answered"
+        self.until(step, who, other, call)
 
     def speak(self, step: Step, who: str, call: str) -> None:
         """Plays the prompt to its end, and waits for what is on its way."""
@@ -187,7 +196,7 @@ def _call_each_other(stage: Stage, scene: Scene) -> None:
         ringing = scene.until(step, SECOND, "call.incoming")
         step.detail(f"{SECOND}: rings; the caller is {ringing['caller']}")
         scene.phone.answer(ringing["call"])
-        scene.until(step, FIRST, "call.answered", out)
+        scene.until_talking(step, FIRST, out)
         file = scene.record(ringing["call"], "heard-by-902.wav", "stereo")
         scene.speak(step, FIRST, out)
         scene.phone.stop_record(ringing["call"])
@@ -200,7 +209,7 @@ def _call_each_other(stage: Stage, scene: Scene) -> None:
 def _call_echo(stage: Stage, scene: Scene) -> None:
     with stage.step(f"{FIRST} calls the echo service {ECHO}, speaks, and records both sides") as step:
         call = scene.dial(ECHO)
-        scene.until(step, FIRST, "call.media", call, active=True)
+        scene.until_talking(step, FIRST, call)
         file = scene.record(call, "echo.wav", "stereo")
         scene.speak(step, FIRST, call)
         scene.hang_up(step, FIRST, call)
@@ -216,7 +225,7 @@ def _call_echo(stage: Stage, scene: Scene) -> None:
 def _send_digits(stage: Stage, scene: Scene) -> None:
     with stage.step(f"{FIRST} calls {READ_BACK}, sends the digits {DIGITS}, and hears them read back") as step:
         call = scene.dial(READ_BACK)
-        scene.until(step, FIRST, "call.media", call, active=True)
+        scene.until_talking(step, FIRST, call)
         scene.phone.send_digits(call, f"{DIGITS}#")
         back = "".join(scene.until(step, FIRST, "call.digit", call)["digit"] for _ in DIGITS)
         scene.hang_up(step, FIRST, call)

@@ -15,7 +15,7 @@ from softphone.cli.doctor.findings import Area, Finding
 SOON_DAYS = 21
 
 # OpenSSL's X509_V_ERR_* (x509_vfy.h)
-_NOT_YET_VALID, _EXPIRED = 9, 10
+_OTHER_KEY, _NOT_YET_VALID, _EXPIRED = 7, 9, 10
 _SELF_SIGNED_LEAF, _SELF_SIGNED_CHAIN, _NO_ISSUER, _NO_ISSUER_LOCALLY, _UNVERIFIABLE_LEAF = 18, 19, 2, 20, 21
 _WRONG_NAME, _WRONG_ADDRESS = 62, 64
 
@@ -69,6 +69,8 @@ def _untrusted(found: x509.Certificate, code: int, ca_file: Path | None) -> str:
         return f"it is signed by itself ({names(found)}), and not among {where}"
     if code in (_SELF_SIGNED_CHAIN, _NO_ISSUER, _NO_ISSUER_LOCALLY, _UNVERIFIABLE_LEAF):
         return f"its issuer, {issuer(found)}, is not among {where}"
+    if code == _OTHER_KEY:
+        return f"its issuer, {issuer(found)}, is among {where}, but with another key: it was made anew"
     return f"it is refused for another reason (OpenSSL's code {code}; it is for {names(found)}, by {issuer(found)})"
 
 

@@ -37,7 +37,6 @@ def _judged(path: Path, report: Report) -> Iterator[Finding]:
         yield CONFIGURATION.warn("file", str(warning), "see config.example.yaml for what the key means")
     if report.config is not None:
         pulled = sum(1 for account in report.config.accounts if account.pulled)
-        yield CONFIGURATION.ok(
-            "file", f"{path}: {len(report.config.accounts)} account entries, {pulled} of them pulled"
-        )
+        entries = count_of(len(report.config.accounts), "account entry", "account entries")
+        yield CONFIGURATION.ok("file", f"{path}: {entries}, {pulled} pulled from the PBX")
         yield CONFIGURATION.ok("secrets", "all that it names can be read")
