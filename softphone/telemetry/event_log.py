@@ -16,6 +16,7 @@ WARNINGS = frozenset(
         "account.connection_lost",
         "account.failed",
         "agent.config_rejected",
+        "audio.failed",
         "call.digits_failed",
         "call.unencrypted",
         "provider.failed",

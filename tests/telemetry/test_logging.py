@@ -13,7 +13,16 @@ import structlog
 
 from softphone.bus import Bus
 from softphone.config.secrets import Secret
-from softphone.events import AccountFailed, AccountRegistering, CallAnswered, CallDigit, CallIncoming, Event
+from softphone.events import (
+    AccountFailed,
+    AccountRegistering,
+    CallAnswered,
+    CallDigit,
+    CallIncoming,
+    Event,
+    event_types,
+)
+from softphone.telemetry.event_log import DEBUG, WARNINGS
 from softphone.telemetry.logging import Format, Level, Logging, configure, goes_to_journal, log_events
 
 SECRET = "s3cret-hunter2"
@@ -255,3 +264,7 @@ def test_digits_and_strangers_headers_stay_out_of_the_log() -> None:
     assert first == "info    call.digit  call=c1 account=901@pbx.example digit=hidden method=rfc4733 duration_ms=100"
     assert "X-Long" not in second
     assert "caller=sip:0033@pbx.example caller_name=Anna" in second
+
+
+def test_levels_are_given_to_events_that_exist() -> None:
+    assert set(event_types()) >= WARNINGS | DEBUG
