@@ -7,7 +7,7 @@ WORKDIR /src
 # pjsua2 in a layer of its own: it is compiled again only when native/ changes
 COPY native native
 RUN python3 native/build.py --python /opt/softphone/bin/python --install > /wheel
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY config.example.yaml constraints.txt pyproject.toml README.md LICENSE ./
 COPY softphone softphone
 RUN /opt/softphone/bin/pip install --no-cache-dir -c constraints.txt setuptools \
  && /opt/softphone/bin/pip install --no-cache-dir -c constraints.txt --no-build-isolation . \
