@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.interop.peers.asterisk.server import Asterisk
+from tests.interop.peers.kavkom_api import Extension, KavkomApi
 from tests.interop.peers.rtp import RtpEnd
 from tests.interop.peers.sipp.run import Sipp
+from tests.interop.phone import Phones
 
 _HERE = Path(__file__).parent
 _LOG_CHARS = 30_000
@@ -27,7 +29,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.when != "call" or not report.failed or not isinstance(item, pytest.Function):
         return
-    pbx, sipp = item.funcargs.get("asterisk"), item.funcargs.get("sipp")
+    pbx, sipp, phones = (item.funcargs.get(name) for name in ("asterisk", "sipp", "phones"))
+    if isinstance(phones, Phones):
+        report.sections += [("the daemon's log", log[-_LOG_CHARS:]) for log in phones.logs()]
     if isinstance(pbx, Asterisk):
         report.sections.append(("Asterisk's log", pbx.test_log()[-_LOG_CHARS:]))
     if isinstance(sipp, Sipp):
@@ -62,3 +66,17 @@ def rtp() -> Iterator[RtpEnd]:
     """An RTP end for a SIPp call: gives its SDP a port that speaks and hears."""
     with RtpEnd() as end:
         yield end
+
+
+@pytest.fixture
+def api(asterisk: Asterisk) -> Iterator[KavkomApi]:
+    """The hosted PBX's API, with all of Asterisk's users."""
+    users = asterisk.users.values()
+    with KavkomApi([Extension(user.extension, user.password, asterisk.domain) for user in users]) as server:
+        yield server
+
+
+@pytest.fixture
+def phones(asterisk: Asterisk, api: KavkomApi, tmp_path: Path) -> Phones:
+    """Starts the product: `with phones.provisioned("901") as phone`."""
+    return Phones(asterisk, api, tmp_path)

@@ -17,6 +17,8 @@ class Kind(Enum):
     DTMF_INFO = ("dtmf_mode = info", "", "")
     # the PBX grants ten seconds, whatever is asked: a refresh is seen soon
     SHORT_EXPIRY = ("", "maximum_expiration = 10", "")
+    # asked by OPTIONS every two seconds
+    QUALIFIED = ("", "qualify_frequency = 2", "")
     # G.711 alone, PRACK wanted, session timer of 90 s
     PRACK = ("disallow = all\nallow = ulaw\n100rel = required\ntimers = always\ntimers_sess_expires = 90", "", "")
 
@@ -42,12 +44,13 @@ def _users() -> dict[str, User]:
         "915": Kind.DTMF_INFO,
         "916": Kind.SHORT_EXPIRY,
         "917": Kind.PRACK,
+        "918": Kind.QUALIFIED,
     }
     extensions = [str(number) for number in range(901, 931)]
     return {name: User(name, special.get(name, Kind.PLAIN)) for name in extensions}
 
 
-# 901 to 930; the special ones are 911 to 917
+# 901 to 930; the special ones are 911 to 918
 USERS = _users()
 TRUNK = "700"  # calls as this need no password
 
