@@ -27,7 +27,7 @@ from softphone.stacks.base import (
     RegistrationOk,
 )
 from softphone.stacks.pjsip import messages, sdp
-from softphone.stacks.pjsip.failures import Fault, status_fault
+from softphone.stacks.pjsip.failures import Fault, status_fault, text_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.leg import PjLeg, _Call
 from softphone.stacks.pjsip.settings import account_config, first_hop
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _EBUSY = 70011  # PJ_EBUSY: a REGISTER is under way already
+
+CAUSE_PATIENCE_S = 0.05
+"""How long the word on a failed connection may come after the failure itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +128,9 @@ class PjAccount:
         self._last_fault = None
         try:
             await self._find_registrar()
+            self.native.setRegistration(True)
         except LookupFailed as failure:
             self._report(RegistrationFailed(0, "", failure.cause, failure.advice))
-            return
-        try:
-            self.native.setRegistration(True)
         except pj.Error as error:
             if error.status != _EBUSY:
                 fault = self._last_fault or status_fault(error.status)
@@ -168,7 +169,11 @@ class PjAccount:
             auth = answer.code in (401, 403, 407)
             self._report(RegistrationFailed(answer.code, answer.reason, "", "", auth))
             return
-        fault = self._last_fault or status_fault(answer.status)
+        # PJSIP tells why a connection failed beside the failure, before it or after it
+        self.after(CAUSE_PATIENCE_S, lambda: self._report_unanswered(answer))
+
+    def _report_unanswered(self, answer: _Answer) -> None:
+        fault = self._last_fault or text_fault(answer.reason) or status_fault(answer.status)
         code, reason = (answer.code, answer.reason) if answer.answered else (0, "")
         self._report(RegistrationFailed(code, reason, fault.cause, fault.advice, auth=answer.answered))
 
@@ -202,6 +207,8 @@ class PjAccount:
         self._report(ProbeAnswered())
 
     def reset_connection(self) -> None:
+        if self.settings.transport == "udp":
+            return  # one socket serves all accounts, and there is no link that could be dead
         pj.closeAccountTransport(self.native.getId())
 
     def transport_gone(self, key: int, cause: str) -> None:
@@ -270,9 +277,13 @@ class PjAccount:
         await self._tasks.close()
         for handle in self._timers:
             handle.cancel()
-        self.native.let_go()
+        native, self.native = self.native, None
+        if native is None:
+            return
+        native.let_go()
+        # Its end is here and now: a destructor that runs later would delete whatever account has this number then
         with contextlib.suppress(pj.Error):
-            self.native.shutdown()
+            native.shutdown()
 
     @property
     def busy(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from dataclasses import dataclass
 
@@ -94,6 +95,12 @@ def status_fault(status: int) -> Fault:
             "check that the port speaks TLS (5061 by default) and which TLS versions the PBX allows",
         )
     return Fault(f"no connection to the PBX: {text}" if text else "no answer from the PBX", "check address and port")
+
+
+def text_fault(text: str) -> Fault | None:
+    """The fault behind a reason phrase that PJSIP made of a system error; None for any other text."""
+    number = next((n for n in _OS_FAULTS if text.startswith(os.strerror(n))), None)
+    return Fault(*_OS_FAULTS[number]) if number else None
 
 
 def _status_text(status: int) -> str:

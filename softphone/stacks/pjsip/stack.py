@@ -137,19 +137,17 @@ class PjStack:
             return
         endpoint, self._endpoint = self._endpoint, None
         endpoint.stack = None
-        accounts = self._accounts + self._leaving
-        self._accounts, self._leaving = [], []
         if endpoint.libGetState() == pj.PJSUA_STATE_RUNNING:
             endpoint.hangupAllCalls()
             endpoint.libStopWorkerThreads()  # no callback from here on
         await self._tasks.close()
-        for account in accounts:
+        for account in [*self._accounts, *self._leaving]:
             await account.destroy()
+        self._accounts, self._leaving = [], []
         self._devices.close()
         self.mixer.stop()
         self.hop.close()
         endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
-        accounts.clear()
 
     # ---- accounts
 
@@ -166,9 +164,13 @@ class PjStack:
 
     def leg_over(self, account: PjAccount) -> None:
         """A leg of this account has ended; if it was the last of a retired account, the account goes too."""
-        if account in self._leaving and not account.busy:
+        if account in self._leaving and not account.busy and not self._tasks.closed:
+            self._tasks.spawn(self._remove(account), f"remove {account.settings.id}")
+
+    async def _remove(self, account: PjAccount) -> None:
+        await account.destroy()
+        if account in self._leaving:
             self._leaving.remove(account)
-            self._tasks.spawn(account.destroy(), f"remove {account.settings.id}")
 
     def transport_for(self, settings: ResolvedAccount) -> int:
         """PJSIP's number of the transport for this account; TLS transports are made as accounts ask for them."""
