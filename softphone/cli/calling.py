@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ from softphone.cli.options import Settings
 from softphone.cli.output import note, print_json
 from softphone.cli.telling import sentence
 from softphone.control.client import ControlError
+from softphone.errors import SoftphoneError
 
 if TYPE_CHECKING:
     from softphone.control.client import ControlClient
@@ -47,16 +51,31 @@ class Plan:
 
 def place(settings: Settings, plan: Plan) -> int:
     """Calls, follows, and returns the exit code (see exits.py). Raises ControlError if nothing could be dialled."""
-    with settings.connect() as phone, Feed(settings.connect, ("call", "play", "record")) as feed:
+    with (
+        settings.connect() as phone,
+        Feed(settings.connect, ("call", "play", "record")) as feed,
+        _ended_like_ctrl_c(signal.SIGTERM, signal.SIGHUP),
+    ):
         attempt = Attempt(phone, feed, plan, quiet=settings.json)
         attempt.dial()
-        code = attempt.follow()
+        code = attempt.follow_to_end()
         report = attempt.report(code) if settings.json else None
     if report is not None:
         print_json(report)
     elif code not in (exits.OK, exits.INTERRUPTED):
         note(f"softphone: {exits.MEANINGS[code].removeprefix('call: ')} (exit code {code})")
     return code
+
+
+@contextmanager
+def _ended_like_ctrl_c(*numbers: signal.Signals) -> Iterator[None]:
+    """Whatever ends this process hangs up first."""
+    before = [(number, signal.signal(number, signal.default_int_handler)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 class Attempt:
@@ -88,7 +107,16 @@ class Attempt:
         self._call = view["id"]
         self._say(f"{view['id']} from {view['account']}")
 
-    def follow(self) -> int:
+    def follow_to_end(self) -> int:
+        """Until the call is over; no call is left behind, whatever goes wrong here."""
+        try:
+            return self._follow()
+        except BaseException:
+            with suppress(SoftphoneError):
+                self._hang_up()
+            raise
+
+    def _follow(self) -> int:
         """Until the call is over and its recordings are complete."""
         while not self._over:
             try:

@@ -29,7 +29,7 @@ def call(
     ctx: typer.Context,
     target: Annotated[str, typer.Argument(metavar="NUMBER", help="A number, an extension, or a SIP URI.")],
     account: Annotated[
-        str | None, typer.Option("--account", metavar="ACCOUNT", help="Who calls; not needed if there is one account.")
+        str | None, typer.Option("--account", metavar="ACCOUNT", help="Who calls; else the first account that can.")
     ] = None,
     lasts: Annotated[
         float | None, duration_option("--for", "Hang up so long after the answer (5s, 1m30s); else stay to the end.")
