@@ -112,6 +112,12 @@ void unpinAddress(const std::string &host, unsigned port, const std::string &tra
     pins().table.erase(Key(lower(host), port, transportType(transport)));
 }
 
+void setKeepAlive(unsigned seconds)
+{
+    pjsip_cfg()->tcp.keep_alive_interval = seconds;
+    pjsip_cfg()->tls.keep_alive_interval = seconds;
+}
+
 unsigned long long accountTransport(int accountId)
 {
     PJSUA_LOCK();

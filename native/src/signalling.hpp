@@ -26,6 +26,10 @@ void pinAddress(const std::string &host, unsigned port, const std::string &trans
 
 void unpinAddress(const std::string &host, unsigned port, const std::string &transport);
 
+/* Pause between CRLF keep-alives on idle TCP and TLS connections (RFC 5626 section 3.5.1), seconds; 0: none. After
+ * libInit(). */
+void setKeepAlive(unsigned seconds);
+
 /* A key of the connection that the account's last REGISTER used, 0 if there is none. It equals the value of
  * OnTransportStateParam.hnd of the same connection. */
 unsigned long long accountTransport(int accountId);

@@ -10,3 +10,4 @@
 %include "pcmport.i"
 %include "signalling.i"
 %include "logging.i"
+%include "sound.i"

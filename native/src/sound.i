@@ -1,0 +1,6 @@
+/* See sound.hpp. */
+%{
+#include "sound.hpp"
+%}
+%nocopyctor pj::EchoDevice;
+%include "sound.hpp"
