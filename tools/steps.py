@@ -23,6 +23,7 @@ from tools.stamps import Stamps, key_of, key_of_files
 # What decides how pjsua2 comes out; native/build.py has the exact keys, this only says when to ask it.
 NATIVE_INPUTS = ("build.py", "config_site.h", "packages.txt", "patches/*", "pjbuild/*.py", "src/*")
 NO_NETWORK = ("NameResolutionError", "NewConnectionError", "ConnectTimeoutError", "name resolution", "unreachable")
+NOT_TRUSTED = ("CERTIFICATE_VERIFY_FAILED",)
 NOT_SERVED = ("No matching distribution found", "Could not find a version")
 
 
@@ -157,8 +158,13 @@ class Setup:
 
 
 def _explained(error: CommandFailed) -> BuildError:
-    """pip says a lot; the two usual reasons deserve a sentence."""
+    """pip says a lot; the usual reasons deserve a sentence."""
     text = error.log.read_text(errors="replace")[-20_000:]
+    if any(sign in text for sign in NOT_TRUSTED):
+        return BuildError(
+            "the package index shows a certificate that pip does not trust: behind a proxy with an authority of its "
+            f"own, name that authority's file (PIP_CERT=/path/to/ca.pem make …). The whole log: {error.log}"
+        )
     if any(sign in text for sign in NO_NETWORK):
         return BuildError(
             "the Python packages could not be fetched because the package index is not reached: check the network, "

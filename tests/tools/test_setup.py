@@ -114,6 +114,10 @@ def test_a_build_that_fails_is_said_to_have_failed(clone: Path) -> None:
     [
         ("NewConnectionError: [Errno -3] Temporary failure in name resolution", "the package index is not reached"),
         ("ERROR: No matching distribution found for numpy==99", "does not serve a version that constraints.txt names"),
+        (
+            "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]",
+            "a certificate that pip does not trust",
+        ),
         ("error: something else", "failed while installing Python packages"),
     ],
 )
