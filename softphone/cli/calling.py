@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from softphone.cli import exits
@@ -54,7 +55,7 @@ def place(settings: Settings, plan: Plan) -> int:
     with (
         settings.connect() as phone,
         Feed(settings.connect, ("call", "play", "record")) as feed,
-        _ended_like_ctrl_c(signal.SIGTERM, signal.SIGHUP),
+        _interrupted_between_requests(feed),
     ):
         attempt = Attempt(phone, feed, plan, quiet=settings.json)
         attempt.dial()
@@ -68,9 +69,21 @@ def place(settings: Settings, plan: Plan) -> int:
 
 
 @contextmanager
-def _ended_like_ctrl_c(*numbers: signal.Signals) -> Iterator[None]:
-    """Whatever ends this process hangs up first."""
-    before = [(number, signal.signal(number, signal.default_int_handler)) for number in numbers]
+def _interrupted_between_requests(feed: Feed) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP wait for the request that is under way, so that none is done without our knowing.
+
+    The second one waits for nothing.
+    """
+    asked = False
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            signal.default_int_handler(number, frame)
+        asked = True
+        feed.interrupt()
+
+    before = [(number, signal.signal(number, on_signal)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     try:
         yield
     finally:

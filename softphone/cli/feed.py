@@ -27,7 +27,7 @@ class Feed:
 
     def __init__(self, connect: Callable[[], ControlClient], types: Iterable[str]) -> None:
         self._connect, self._types = connect, tuple(types)
-        self._queue: queue.SimpleQueue[Event | SoftphoneError | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
         self._open = threading.Event()
 
     def __enter__(self) -> Feed:
@@ -49,6 +49,10 @@ class Feed:
             self._queue.put(error)
         self._open.set()
 
+    def interrupt(self) -> None:
+        """`next` raises KeyboardInterrupt once it comes to this. May be called by a signal handler."""
+        self._queue.put(KeyboardInterrupt())
+
     def next(self, limit_s: float | None) -> Event | None:
         """The next event; None when `limit_s` is over. Raises ControlUnreachable when the phone is gone."""
         from softphone.control.client import ControlUnreachable
@@ -57,7 +61,7 @@ class Feed:
             found = self._queue.get(timeout=limit_s)
         except queue.Empty:
             return None
-        if isinstance(found, SoftphoneError):
+        if isinstance(found, BaseException):
             raise found
         if found is None:
             raise ControlUnreachable("the softphone stopped while this command waited")

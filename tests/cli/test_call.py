@@ -152,6 +152,18 @@ def test_ctrl_c_hangs_up_and_is_code_130(tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
+def test_a_second_ctrl_c_waits_for_nothing() -> None:
+    with running(answers) as phone:
+        phone.agent.hang_up = lambda id: phone.agent._note("hang_up", id)  # type: ignore[method-assign]  # never ends
+        process = start("call", "9196", socket=phone.path)
+        phone.until(lambda: any(c.state == "active" for c in phone.agent.calls()))
+        for count in (1, 2):
+            process.send_signal(signal.SIGINT)
+            phone.until(lambda count=count: len(phone.commands("hang_up")) == count)
+        ended = finish(process)
+    assert (ended.code, "Traceback" in ended.err) == (exits.INTERRUPTED, False)
+
+
 def test_a_daemon_that_goes_in_mid_call_is_code_3() -> None:
     with running(answers) as phone:
         process = start("call", "9196", socket=phone.path)
