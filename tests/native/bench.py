@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ DEADLINE_S = 10.0
 def quiet_endpoint(configure: Callable[[pj.EpConfig], None] | None = None) -> Iterator[pj.Endpoint]:
     """A started endpoint: 16 kHz mixer, null sound device, worker threads of its own, no log."""
     os.environ["ALSA_CONFIG_PATH"] = os.devnull
+    pj.setLogLevel(0)
     endpoint = pj.Endpoint()
     endpoint.libCreate()
     config = pj.EpConfig()
@@ -40,7 +42,16 @@ def quiet_endpoint(configure: Callable[[pj.EpConfig], None] | None = None) -> It
         endpoint.libStart()
         yield endpoint
     finally:
-        endpoint.libDestroy()
+        endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
+
+
+def until(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> None:
+    """Sleeps until `condition` holds; TimeoutError after the deadline."""
+    limit = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > limit:
+            raise TimeoutError("the deadline passed")
+        time.sleep(0.005)
 
 
 class Bench:
@@ -87,13 +98,6 @@ class Bench:
             assert time.monotonic() < limit, "the deadline passed"
             self.pump()
 
-    def until_unread(self, condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> None:
-        """Waits for `condition` like a program that is too busy to read."""
-        limit = time.monotonic() + deadline_s
-        while not condition():
-            assert time.monotonic() < limit, "the deadline passed"
-            time.sleep(0.005)
-
     def frames(self, port: pj.PcmPort, n: int) -> None:
         """Pumps for `n` more frames of the mixer's clock."""
         end = port.stat().framesPut + n
@@ -115,11 +119,20 @@ def numbered(n_bytes: int) -> bytes:
     return b"".join((1 + i % 30000).to_bytes(2, "little") for i in range(n_bytes // 2))
 
 
-def run_program(name: str, *args: str, timeout_s: float = 100.0) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Ran:
+    """What a program of this folder said."""
+
+    json: dict[str, Any]
+    stderr: str
+
+
+def run_program(name: str, *args: str, env: dict[str, str] | None = None, timeout_s: float = 100.0) -> Ran:
     """Runs a program of this folder in a process of its own; its last line of output is JSON."""
     argv = [sys.executable, "-m", f"tests.native.programs.{name}", *args]
     root = Path(__file__).parents[2]
-    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=timeout_s)
+    done = subprocess.run(
+        argv, cwd=root, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=timeout_s
+    )
     assert done.returncode == 0, f"{name} ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return Ran(json.loads(done.stdout.splitlines()[-1]), done.stderr)

@@ -10,7 +10,7 @@ import numpy as np
 import pjsua2 as pj
 import pytest
 
-from .bench import FRAME, Bench, numbered
+from .bench import FRAME, Bench, numbered, until
 
 pytestmark = pytest.mark.usefixtures("endpoint")
 
@@ -78,7 +78,7 @@ def test_the_end_of_a_sound_is_no_underrun(bench: Bench) -> None:
 
 def test_frames_that_nobody_reads_are_lost_but_their_time_is_not(bench: Bench) -> None:
     port = bench.port(rxBufMs=60)
-    bench.until_unread(lambda: port.stat().rxOverruns >= 20)
+    until(lambda: port.stat().rxOverruns >= 20)
     assert port.readable() == 3 * FRAME
     bench.until(lambda: abs(port.stat().framesPut - len(bench.heard[port.getPortId()]) // FRAME) <= 1)
     lost = port.stat().rxOverruns

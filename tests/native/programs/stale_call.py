@@ -6,11 +6,10 @@ python -m tests.native.programs.stale_call
 import gc
 import json
 import time
-from collections.abc import Callable
 
 import pjsua2 as pj
 
-from ..bench import DEADLINE_S, quiet_endpoint
+from ..bench import quiet_endpoint, until
 from ..udp_peer import UdpPeer
 
 
@@ -21,13 +20,6 @@ class Watched(pj.Call):
 
     def onCallState(self, prm: pj.OnCallStateParam) -> None:
         self.events += 1
-
-
-def until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < limit, "the deadline passed"
-        time.sleep(0.01)
 
 
 def confirmed(account: pj.Account, peer: UdpPeer) -> Watched:
@@ -51,14 +43,14 @@ def main() -> dict[str, bool]:
         config.idUri = "sip:caller@127.0.0.1"
         account.create(config)
 
-        first = confirmed(account, peer)
-        first_id = first.getId()
-        first.hangup(pj.CallOpParam())
-        until(lambda: not first.isActive())
+        kept = [confirmed(account, peer)]
+        first_id = kept[0].getId()
+        kept[0].hangup(pj.CallOpParam())
+        until(lambda: not kept[0].isActive())
         until(lambda: peer.byes == 1)
         second = confirmed(account, peer)
         same_id = second.getId() == first_id
-        del first
+        kept.clear()
         gc.collect()
         time.sleep(0.3)  # a BYE for the second call would be on its way by now
         survived = second.isActive() and peer.byes == 1

@@ -1,0 +1,56 @@
+"""Each of native/patches, and each setting that mends something: these fail on PJSIP as it is released.
+
+0001 needs no test of its own: without it nothing is built.
+"""
+
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import _pjsua2
+import pytest
+
+from .bench import PROGRAMS, run_program
+
+
+def preload(source: str, folder: Path) -> dict[str, str]:
+    """Environment that puts functions of our own before the system's."""
+    library = folder / "preload.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, PROGRAMS / source], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
+def test_0002_a_peer_that_speaks_before_its_answer_is_heard(tmp_path: Path) -> None:
+    result = run_program("early_rtp", "40", env=preload("slow_start.c", tmp_path)).json
+    assert result == {"calls": 40, "deaf": 0}
+
+
+def test_0003_a_late_destructor_leaves_the_next_call_alone() -> None:
+    assert run_program("stale_call").json == {"same_id": True, "survived": True, "told_of_its_end": True}
+
+
+def test_0004_an_ecdsa_only_peer_gets_a_certificate() -> None:
+    assert run_program("dtls_certificate").json == {"key": "ECPublicKey", "curve": "secp256r1"}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="about processors of this kind")
+def test_0005_no_instruction_needs_more_than_the_baseline_processor() -> None:
+    """But for the functions that WebRTC calls after asking the processor: some hundred instructions, not thousands."""
+    objdump = shutil.which("objdump")
+    assert objdump, "objdump comes with the compiler"
+    text = subprocess.run(
+        [objdump, "-d", "--no-show-raw-insn", _pjsua2.__file__], capture_output=True, text=True, check=True
+    ).stdout
+    wide = re.findall(r"\t(?:v[a-z0-9]+) .*%[xyz]mm", text)
+    assert len(wide) < 2000
+
+
+def test_0006_sip_over_tcp_is_sent_at_once() -> None:
+    assert run_program("tcp_options").json == {"no_delay": True}
+
+
+def test_a_call_looks_up_no_name_of_this_machine(tmp_path: Path) -> None:
+    done = run_program("stale_call", env=preload("tell_lookups.c", tmp_path))
+    assert platform.node() not in re.findall(r"looked up: (.*)", done.stderr)
