@@ -66,6 +66,7 @@ class Agent:
     def __init__(self, config: Config, stack: Stack, bus: Bus) -> None:
         self.bus = bus
         self.config = config
+        self._started_with = config
         self._stack = stack
         self._tasks = Tasks("agent")
         self._state = "starting"
@@ -100,16 +101,19 @@ class Agent:
         self._provisioner.start()
 
     async def reload(self, config: Config) -> list[str]:
-        """Takes a new configuration: accounts and provider at once. Returns the keys that wait for a restart."""
+        """Takes a new configuration: accounts and provider at once. Returns the keys that wait for a restart.
+
+        Raises ConfigError where it cannot be used; then the old one stays in force.
+        """
+        successor = Provisioner(config, self.bus, self._apply)
         later = [
             name
             for name in ("sip", "calls", "media", "control", "log")
-            if getattr(config, name) != getattr(self.config, name)
+            if getattr(config, name) != getattr(self._started_with, name)
         ]
-        self.config = config
-        await self._provisioner.stop()
-        self._provisioner = Provisioner(config, self.bus, self._apply)
-        self._provisioner.start(again=True)
+        before, self.config, self._provisioner = self._provisioner, config, successor
+        await before.stop()
+        successor.start(before=before)
         self.bus.publish(events.ConfigReloaded(restart_needed=later))
         return later
 

@@ -75,6 +75,7 @@ class Daemon:
         self._timers = Timers()
         self._stop_asked = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._endings: list[Callable[[], None]] = []
 
     async def run(self) -> int:
@@ -134,19 +135,27 @@ class Daemon:
             self._tasks.spawn(self._reload(), "reload")
 
     async def _reload(self) -> None:
-        systemd.notify_reloading()
+        async with self._reloading:  # one after the other, so that the last file read is the one in force
+            systemd.notify_reloading()
+            try:
+                await self._load_anew()
+            finally:
+                if not self._stop_asked.is_set():
+                    systemd.notify("READY=1")
+
+    async def _load_anew(self) -> None:
         try:
-            config = await asyncio.to_thread(load, self._config_path)
+            await self._take(await asyncio.to_thread(load, self._config_path))
         except ConfigError as error:
             log.error("the configuration is refused and the old one stays: %s", error)
             self._agent.bus.publish(events.ConfigRejected(cause=str(error)))
-        else:
-            if config.provider:
-                self._logging.redact.add(config.provider.token)
-            later = await self._agent.reload(config)
-            if later:
-                log.warning("changes of %s take effect at the next start", ", ".join(later))
-        systemd.notify("READY=1")
+
+    async def _take(self, config: Config) -> None:
+        if config.provider:
+            self._logging.redact.add(config.provider.token)
+        later = await self._agent.reload(config)
+        if later:
+            log.warning("changes of %s take effect at the next start", ", ".join(later))
 
     # ---- systemd, and what must not be logged
 

@@ -81,10 +81,16 @@ class Extension(BaseModel):
 
 @dataclass(frozen=True)
 class ExtensionList:
-    """What the service listed. `problems` says which records could not be used and why; the others are kept."""
+    """What the service listed. `problems` says which records could not be used and why; the others are kept.
+
+    complete: False where the service showed no end of the list. unreadable: the extensions, as far as known, whose
+    records could not be used: the list says neither that they are there nor that they are gone.
+    """
 
     extensions: tuple[Extension, ...] = ()
     problems: tuple[str, ...] = ()
+    complete: bool = True
+    unreadable: frozenset[str] = frozenset()
     pages: int = field(default=1, compare=False)
 
 

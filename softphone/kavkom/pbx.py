@@ -119,6 +119,7 @@ class _Collected:
         self._limited = limited
         self._extensions: dict[str, Extension] = {}
         self._problems: list[str] = []
+        self._unreadable: set[str] = set()
         self._left_out = 0
 
     def add(self, records: list[object]) -> bool:
@@ -129,25 +130,34 @@ class _Collected:
             try:
                 extension = parse_extension(record, limited=self._limited)
             except ValueError as error:
-                self._leave_out(f"record {self.records}{_name(record)}: {error}")
+                self._leave_out(_name(record), str(error))
             else:
                 self._extensions.setdefault(extension.extension_uuid or extension.id, extension)
         return len(self._extensions) + self._left_out > before
 
-    def _leave_out(self, problem: str) -> None:
+    def _leave_out(self, extension: str, error: str) -> None:
         self._left_out += 1
+        if extension:
+            self._unreadable.add(extension)
         if self._left_out <= _SHOWN_PROBLEMS:
-            self._problems.append(problem)
+            named = f" (extension {extension})" if extension else ""
+            self._problems.append(f"record {self.records}{named}: {error}")
 
     def result(self, pages: int, remark: str = "") -> ExtensionList:
         more = self._left_out - len(self._problems)
         problems = [*self._problems, f"and {more} more records" if more else "", remark]
         problems = [problem for problem in problems if problem]
-        return ExtensionList(tuple(self._extensions.values()), tuple(problems), pages)
+        return ExtensionList(
+            tuple(self._extensions.values()),
+            tuple(problems),
+            complete=not remark,
+            unreadable=frozenset(self._unreadable),
+            pages=pages,
+        )
 
 
 def _name(record: object) -> str:
     """Helps to find the record: its extension, if that at least is fit to be shown."""
     value = record.get("extension") if isinstance(record, dict) else None
     fit = isinstance(value, int | str) and str(value).isalnum() and len(str(value)) <= 64
-    return f" (extension {value})" if fit else ""
+    return str(value) if fit else ""
