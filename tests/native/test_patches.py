@@ -51,6 +51,14 @@ def test_0006_sip_over_tcp_is_sent_at_once() -> None:
     assert run_program("tcp_options").json == {"no_delay": True}
 
 
+def test_0007_a_late_destructor_leaves_the_next_account_alone() -> None:
+    assert run_program("stale_account").json == {"same_id": True, "survived": True}
+
+
+def test_0007_a_late_destructor_leaves_the_next_account_alone() -> None:
+    assert run_program("stale_account").json == {"same_id": True, "survived": True, "gone_when_told": True}
+
+
 def test_a_call_looks_up_no_name_of_this_machine(tmp_path: Path) -> None:
     done = run_program("stale_call", env=preload("tell_lookups.c", tmp_path))
     assert platform.node() not in re.findall(r"looked up: (.*)", done.stderr)

@@ -83,7 +83,7 @@ class _Account(pj.Account):
         owner = self._owner
         if owner is None:
             return
-        call = _Call(self, self._hop, owner.rewrite, prm.callId)
+        call = _Call(self, self._hop, owner.rewrite, call_id=prm.callId)
         self._post("on_incoming", call, prm.rdata.wholeMsg)
 
     @callback
@@ -140,7 +140,7 @@ class PjAccount:
         """Looks the first hop up and pins it; a changed local address goes into the account's settings."""
         host, port = first_hop(self.settings)
         address = await look_up(host)
-        target = Target(address, port, await asyncio.to_thread(local_address, address, port))
+        target = Target(address, port, local_address(address, port))
         if target == self._target:
             return
         before, self._target = self._target, target
@@ -224,9 +224,12 @@ class PjAccount:
 
     # ---- calls
 
-    def rewrite(self, text: str, offer: bool) -> str:
-        """The SDP of an incoming call, on PJSIP's thread."""
-        return sdp.narrow(text, list(self.settings.codecs))
+    def rewrite(self, text: str, offer: bool, secure: bool) -> str:
+        """Makes an SDP of PJSIP's that of this account: its codecs, its way to offer SRTP. Runs on any thread."""
+        out = sdp.narrow(text, list(self.settings.codecs))
+        if offer and self.settings.srtp == "prefer":
+            out = sdp.offer_secure(out) if secure else sdp.offer_plain(out)
+        return out
 
     def invite(self, invite: OutgoingInvite, sink: LegSink) -> PjLeg:
         leg = PjLeg(self, self.hop)

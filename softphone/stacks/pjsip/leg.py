@@ -30,7 +30,7 @@ from softphone.stacks.base import (
     Progress,
     SecurityLowered,
 )
-from softphone.stacks.pjsip import messages, sdp
+from softphone.stacks.pjsip import messages
 from softphone.stacks.pjsip.failures import status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.mixer import BridgePort
@@ -43,6 +43,9 @@ log = logging.getLogger(__name__)
 _DIRECTIONS = {0: "inactive", 1: "sendonly", 2: "recvonly", 3: "sendrecv"}  # pjmedia_dir: ours
 _ACTIVE = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
 _NO_SRTP_CODES = (415, 488, 606)  # how peers say that they will not have the offered media
+Rewrite = Callable[[str, bool, bool], str]
+"""(SDP that PJSIP made, whether it is an offer, whether to offer SRTP) -> SDP to send. Pure; runs on any thread."""
+
 _END_PACKETS_S = 0.06  # RFC 4733 section 2.5.1.4: the end of an event is sent three times
 
 
@@ -57,12 +60,13 @@ class _Ended:
 
 
 class _Call(pj.Call):
-    """PJSIP's half of a leg."""
+    """PJSIP's half of a leg. `secure`: whether its offers ask for SRTP where the account only prefers it."""
 
-    def __init__(self, account: Any, hop: Hop, rewrite: Callable[[str, bool], str], call_id: int = -1) -> None:
+    def __init__(self, account: Any, hop: Hop, rewrite: Rewrite, *, call_id: int = -1, secure: bool = False) -> None:
         super().__init__(account, call_id)
         self._hop = hop
         self._rewrite = rewrite
+        self._secure = secure
         self._codec = ("", 0)
         self.leg: PjLeg | None = None  # set on the loop; posts before that find it there, since the loop keeps order
 
@@ -120,13 +124,15 @@ class _Call(pj.Call):
             return
         stream = self.getStreamInfo(media.index)
         self._codec = (stream.codecName, stream.codecClockRate)
+        srtp = pj.srtpSuite(self.getId(), media.index)
+        self._secure = bool(srtp)  # a later offer of ours keeps what was agreed
         self._post(
             "media",
             self.getAudioMedia(media.index),
             stream.codecName,
             stream.codecClockRate,
             _DIRECTIONS.get(media.dir, "inactive"),
-            pj.srtpSuite(self.getId(), media.index),
+            srtp,
             stream.remoteRtpAddress,
             stream.audTxEventPt >= 0,
         )
@@ -141,7 +147,7 @@ class _Call(pj.Call):
     def onCallSdpCreated(self, prm: Any) -> None:
         offer = not prm.remSdp.wholeSdp
         before = prm.sdp.wholeSdp
-        after = self._rewrite(before, offer)
+        after = self._rewrite(before, offer, self._secure)
         if after != before:
             prm.sdp.wholeSdp = after
 
@@ -215,7 +221,7 @@ class PjLeg:
     def _send_invite(self) -> None:
         if self._invite is None:
             return
-        call = _Call(self._account.native, self._hop, self._rewrite)
+        call = _Call(self._account.native, self._hop, self._account.rewrite, secure=self._offer_secure)
         call.leg = self
         self._call = call
         prm = _invite_options()
@@ -228,13 +234,6 @@ class PjLeg:
             self._call = None
             fault = status_fault(error.status)
             raise SipError(f"cannot call {self._invite.target}: {fault.cause}") from None
-
-    def _rewrite(self, text: str, offer: bool) -> str:
-        """Called on whatever thread makes the SDP; pure."""
-        out = sdp.narrow(text, list(self._account.settings.codecs))
-        if offer and self._account.settings.srtp == "prefer":
-            out = sdp.offer_secure(out) if self._offer_secure else sdp.offer_plain(out)
-        return out
 
     # ---- commands
 
