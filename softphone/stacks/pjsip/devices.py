@@ -12,6 +12,7 @@ from typing import Any
 
 import pjsua2 as pj
 
+from softphone.config.sound import EchoCancel
 from softphone.errors import MediaError
 from softphone.stacks.base import SoundDevice
 from softphone.stacks.pjsip.mixer import BridgePort
@@ -23,7 +24,8 @@ _DEFAULT_CAPTURE, _DEFAULT_PLAYBACK = -1, -2  # PJMEDIA_AUD_DEFAULT_*_DEV
 class Devices:
     """The sound devices of this machine, and those that are open."""
 
-    def __init__(self) -> None:
+    def __init__(self, echo_cancel: EchoCancel) -> None:
+        self._echo_cancel = echo_cancel
         self._probed = False
         self._alsa_config: str | None = None
         self._open: dict[tuple[int, int], _Shared] = {}
@@ -63,7 +65,7 @@ class Devices:
         shared = self._open.get(key)
         if shared is None:
             name = f"{capture or 'default'} and {playback or 'default'}"
-            shared = _Shared(key, name)
+            shared = _Shared(key, name, self._echo_cancel)
             self._open[key] = shared
         shared.users += 1
         return DevicePort(shared, self._release)
@@ -97,12 +99,14 @@ class Devices:
 class _Shared:
     """One open pair of devices, used by any number of calls."""
 
-    def __init__(self, key: tuple[int, int], name: str) -> None:
+    def __init__(self, key: tuple[int, int], name: str, echo_cancel: EchoCancel) -> None:
         self.key = key
         self.users = 0
-        self._native = pj.ExtraAudioDevice(key[1], key[0])
+        self._native = pj.EchoDevice(key[1], key[0])
         try:
             self._native.open()
+            if echo_cancel.enabled:
+                self._native.setEcho(echo_cancel.tail_ms, pj.PJMEDIA_ECHO_WEBRTC_AEC3 | pj.PJMEDIA_ECHO_USE_SW_ECHO)
         except pj.Error as error:
             raise MediaError(f"the sound devices {name} cannot be opened: {error.reason}") from None
         self.port = BridgePort(f"device {name}", self._native)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +111,7 @@ def account_config(account: ResolvedAccount, options: StackOptions, transport: i
     config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
     config.mwiConfig.enabled = False
     nat = config.natConfig
-    nat.udpKaIntervalSec = int(options.sip.keepalive_s)
+    nat.udpKaIntervalSec = math.ceil(options.sip.keepalive_s)
     nat.contactRewriteUse = 1
     nat.sdpNatRewriteUse = 0
     _account_media(config.mediaConfig, account, options, local)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
+import math
 from typing import Any
 
 import pjsua2 as pj
@@ -68,7 +69,7 @@ class PjStack:
 
     def __init__(self, options: StackOptions) -> None:
         self.options = options
-        self._devices = Devices()
+        self._devices = Devices(options.media.echo_cancel)
         self.mixer = PjMixer(options.clock_rate_hz, self._open_device)
         self.hop: Hop
         self._endpoint: Any = None
@@ -94,6 +95,7 @@ class PjStack:
             finally:
                 self._devices.unhide()
             pj.installPins()
+            pj.setKeepAlive(math.ceil(self.options.sip.keepalive_s))
             self._udp = self._open_transport("udp", pj.PJSIP_TRANSPORT_UDP, self.options.sip.udp_port)
             self._tcp = self._open_transport("tcp", pj.PJSIP_TRANSPORT_TCP, self.options.sip.tcp_port)
             endpoint.libStart()
