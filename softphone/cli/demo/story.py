@@ -12,11 +12,12 @@ import yaml
 from softphone.cli.demo.pbx import Pbx
 from softphone.cli.demo.process import PhoneProcess
 from softphone.cli.demo.prompt import prompt
+from softphone.cli.demo.proof import must_be_heard
 from softphone.cli.demo.stage import Stage, Step
 from softphone.cli.feed import Event, Feed
 from softphone.cli.telling import sentence
 from softphone.errors import SoftphoneError
-from softphone.testing.audio import HEARD, Match, Sound, find, read_wav, write_wav
+from softphone.testing.audio import Sound, read_wav, write_wav
 
 FIRST, SECOND = "901", "902"
 ECHO, READ_BACK = "9196", "9199"
@@ -182,13 +183,6 @@ class Scene:
         self.phone.hang_up(call)
         self.until(step, who, "call.ended", call, reason="local_hangup")
 
-    def heard(self, recording: Sound, what: str) -> Match:
-        """Where the prompt is in the recording. Raises SoftphoneError if it is not."""
-        match = find(self.said, recording)
-        if not match.heard:
-            raise SoftphoneError(f"{what} does not contain what was said: likeness {match.score:.2f}, under {HEARD}")
-        return match
-
 
 def _call_each_other(stage: Stage, scene: Scene) -> None:
     with stage.step(f"{FIRST} calls {SECOND}, {SECOND} answers, {FIRST} speaks, {SECOND} records") as step:
@@ -202,8 +196,8 @@ def _call_each_other(stage: Stage, scene: Scene) -> None:
         scene.phone.stop_record(ringing["call"])
         scene.hang_up(step, FIRST, out)
         scene.until(step, SECOND, "call.ended", ringing["call"])
-        match = scene.heard(read_wav(file, 0), f"what {SECOND} heard")
-        step.proven(f"{SECOND} heard {FIRST}: likeness {match.score:.3f} of 1", likeness=round(match.score, 4))
+        proof = must_be_heard(scene.said, read_wav(file, 0), f"what {SECOND} heard")
+        step.proven(f"{SECOND} heard {FIRST}: {proof}", notes=proof.heard, likeness=round(proof.likeness, 4))
 
 
 def _call_echo(stage: Stage, scene: Scene) -> None:
@@ -213,13 +207,13 @@ def _call_echo(stage: Stage, scene: Scene) -> None:
         file = scene.record(call, "echo.wav", "stereo")
         scene.speak(step, FIRST, call)
         scene.hang_up(step, FIRST, call)
-        ours = scene.heard(read_wav(file, 1), "our side of the recording")
-        theirs = scene.heard(read_wav(file, 0), "the far end's side of the recording")
+        ours = must_be_heard(scene.said, read_wav(file, 1), "our side of the recording")
+        theirs = must_be_heard(scene.said, read_wav(file, 0), "the far end's side of the recording")
         delay_ms = (theirs.lag_s - ours.lag_s) * 1000
         if not 0 <= delay_ms < 1000:
             raise SoftphoneError(f"the echo is {delay_ms:.0f} ms after what was said: that is not an echo")
-        text = f"the sound came back: likeness {theirs.score:.3f} of 1, {delay_ms:.0f} ms later"
-        step.proven(text, likeness=round(theirs.score, 4), delay_ms=round(delay_ms, 1))
+        figures = {"notes": theirs.heard, "likeness": round(theirs.likeness, 4), "delay_ms": round(delay_ms, 1)}
+        step.proven(f"the sound came back: {theirs}, {delay_ms:.0f} ms later", **figures)
 
 
 def _send_digits(stage: Stage, scene: Scene) -> None:
