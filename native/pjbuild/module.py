@@ -83,7 +83,7 @@ def link(tree: Tree, native: Path, python: Python, wrapper: Path, into: Path, ru
     doing = "linking the Python module"
     flags = [
         *_compiler_flags(tree, native, python),
-        "-O2",
+        "-O3",
         "-g0",
         "-Wall",
         "-Wextra",
