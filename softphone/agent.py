@@ -423,6 +423,7 @@ class Agent:
             if account.state == "failed":
                 view = account.view(0)
                 problems.append(f"account {view.id}: {view.cause}; {view.advice}")
+        problems += [f"account {name} is left out: {cause}" for name, cause in self._accounts.left_out.items()]
         if not len(self._accounts):
             problems.append("there is no account")
         return problems

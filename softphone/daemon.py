@@ -95,6 +95,7 @@ class Daemon:
             systemd.notify("READY=1")
             self._start_watchdog()
             await self._stop_asked.wait()
+            systemd.notify_stopping(self._config.calls.drain_s + GOODBYE_S, "waiting for calls to end")
         finally:
             await self._shut_down()
         return EXIT_OK
@@ -107,9 +108,7 @@ class Daemon:
         self._stop_asked.set()
 
     async def _shut_down(self) -> None:
-        drain_s = self._config.calls.drain_s
-        systemd.notify_stopping(drain_s + GOODBYE_S, "waiting for calls to end")
-        await self._drain(drain_s)
+        await self._drain(self._config.calls.drain_s)
         await self._agent.stop()
         await self._control.stop()
         self._timers.close()

@@ -76,8 +76,8 @@ class Account:
         if self._carrier is None:
             return
         had = self.settings.register
-        self.settings = settings
         self._carrier.update(settings)
+        self.settings = settings
         if settings.register:
             self._advance(reg.RegisterWanted())
         elif had:

@@ -35,9 +35,12 @@ class Accounts:
         self._on_incoming = on_incoming
         self._on_secret = on_secret
         self._all: dict[str, Account] = {}
+        self.left_out: dict[str, str] = {}
+        """Accounts that could not be set up, and why. Each `apply` tries them again."""
 
     def apply(self, wanted: Iterable[ResolvedAccount]) -> None:
         """Makes the accounts be exactly `wanted`. What did not change is left alone."""
+        self.left_out.clear()
         changes = diff((a.settings for a in self._all.values()), wanted)
         for settings in changes.removed:
             self._remove(self._all[settings.id])
@@ -52,6 +55,7 @@ class Accounts:
             carrier = self._stack.open_account(settings, account)
         except SoftphoneError as error:
             log.error("account %s is left out: %s", settings.id, error)
+            self.left_out[settings.id] = str(error)
             self._world.bus.publish(
                 events.AccountFailed(
                     account=settings.id, code=0, reason="", cause=str(error), advice="mend the setting", retry_in_s=0

@@ -14,7 +14,7 @@ import pjsua2 as pj
 from softphone.addresses import HostPort, NameAddr
 from softphone.aio import Tasks
 from softphone.config.resolved import ResolvedAccount
-from softphone.errors import SipError
+from softphone.errors import SipError, SoftphoneError
 from softphone.stacks.base import (
     AccountReport,
     AccountSink,
@@ -185,12 +185,14 @@ class PjAccount:
             self._report(RegistrationOk(0))
 
     def update(self, settings: ResolvedAccount) -> None:
-        self.settings = settings
+        before, self.settings = self.settings, settings
         self._target = None
         try:
             self.native.modify(self._config())
-        except pj.Error as error:
-            raise SipError(f"account {settings.id} cannot be changed: {error.reason}") from None
+        except (pj.Error, SoftphoneError) as error:
+            self.settings = before
+            cause = error.reason if isinstance(error, pj.Error) else error
+            raise SipError(f"account {settings.id} cannot be changed: {cause}") from None
 
     # ---- the connection
 

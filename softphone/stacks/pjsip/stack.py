@@ -21,6 +21,7 @@ from softphone.stacks.pjsip.failures import certificate_fault, status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.mixer import PjMixer
 from softphone.stacks.pjsip.settings import StackOptions, endpoint_config, tls_config, transport_config
+from softphone.stacks.pjsip.where import may_listen
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +184,8 @@ class PjStack:
         key = (str(settings.tls.ca_file or ""), settings.tls.verify)
         if key not in self._tls:
             port = self.options.sip.tls_port if not self._tls else 0
+            if port and not may_listen(self.options.sip.bind, port):
+                raise SoftphoneError(f"cannot listen on tls {self.options.sip.bind}:{port}: the local port is in use")
             config = tls_config(self.options, settings, port)
             try:
                 self._tls[key] = int(self._endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, config))

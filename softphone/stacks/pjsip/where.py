@@ -65,3 +65,15 @@ def local_address(address: str, port: int) -> str:
         except OSError:
             return ""
         return str(probe.getsockname()[0])
+
+
+def may_listen(address: str, port: int) -> bool:
+    """Whether a TCP server could bind here now. PJSIP's TLS transport does not tell when it could not."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
