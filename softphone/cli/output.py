@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,6 +33,9 @@ STYLES: Mapping[str, str] = {
     "no": "bold red",
 }
 """The colour of a cell, or of a label, that is just this word."""
+
+
+_CODES: Mapping[str, str] = {"green": "32", "yellow": "33", "bold red": "1;31"}
 
 
 def print_json(data: Any) -> None:
@@ -75,12 +80,12 @@ def print_facts(facts: Mapping[str, str], *, out: TextIO | None = None) -> None:
 
 
 def paint(text: str, out: TextIO | None = None) -> str:
-    """The text in the colour of its first word, if that has one and a terminal shows it."""
-    style = STYLES.get(text.split(",")[0].split(" ")[0])
-    if style is None or not (out or sys.stdout).isatty():
+    """The text with its first word in that word's colour, if it has one and a terminal shows it."""
+    word = re.match(r"\w*", text)[0]  # type: ignore[index]  # matches every text
+    code = _CODES.get(STYLES.get(word, ""))
+    if code is None or not (out or sys.stdout).isatty() or os.environ.get("NO_COLOR"):
         return text
-    codes = {"green": "32", "yellow": "33", "bold red": "1;31"}
-    return f"\x1b[{codes[style]}m{text}\x1b[0m"
+    return f"\x1b[{code}m{word}\x1b[0m{text[len(word) :]}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -94,7 +99,9 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], out: Text
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # what is cut short cannot be copied
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     Console(file=out, highlight=False).print(table)
