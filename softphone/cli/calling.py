@@ -54,7 +54,7 @@ def place(settings: Settings, plan: Plan) -> int:
     """Calls, follows, and returns the exit code (see exits.py). Raises ControlError if nothing could be dialled."""
     with (
         settings.connect() as phone,
-        Feed(settings.connect, ("call", "play", "record")) as feed,
+        Feed(settings.connect, ("call", "play", "record", "audio")) as feed,
         _interrupted_between_requests(feed),
     ):
         attempt = Attempt(phone, feed, plan, quiet=settings.json)
@@ -180,7 +180,7 @@ class Attempt:
                 self._on_answer()
             case "call.digit":
                 self._digits += event["digit"]
-            case "call.digits_failed":
+            case "call.digits_failed" | "audio.failed":
                 self._failures.append(sentence(event))
             case "play.ended" if event["reason"] == "failed":
                 self._failures.append(sentence(event))

@@ -34,7 +34,7 @@ MEANINGS = {
     NO_COMMON_MEDIA: "call: no common codec or encryption",
     OTHER_ENDING: "call: not answered for another reason",
     ENDED_EARLY: "call: answered, but it ended before --for was over, or by a fault",
-    INCOMPLETE: "call: answered, but a recording, a file to play or digits failed",
+    INCOMPLETE: "call: answered, but a recording, a sound or digits failed",
     INTERRUPTED: "Ctrl-C (a call is hung up first)",
 }
 

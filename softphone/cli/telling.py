@@ -39,7 +39,7 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "play.ended": lambda e: _sound_ended("played", e, e["played_s"]),
     "record.started": lambda e: f"recording to {e['file']}",
     "record.ended": lambda e: _sound_ended("recorded", e, e["duration_s"]),
-    "audio.failed": lambda e: f"the call goes on without its sound device: {e['cause']}",
+    "audio.failed": lambda e: f"its sound device or file is missing: {e['cause']}",
     "stream.gap": lambda e: f"some events were missed: {e['cause']}",
 }
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from softphone import events
 from softphone.cli import exits
-from tests.cli.phone import answers, ends, presses, rings, running
+from tests.cli.phone import ACCOUNT, ScriptedAgent, answers, ends, presses, rings, running
 from tests.cli.shell import finish, softphone, start
 
 
@@ -117,6 +118,16 @@ def test_a_recording_that_cannot_be_made_ends_the_call(tmp_path: Path) -> None:
         ended = softphone("call", "9196", "--record", str(tmp_path / "x.wav"), "--for", "30s", socket=phone.path)
     assert ended.code == exits.INCOMPLETE
     assert "failed: no permission to write there" in ended.out
+
+
+def test_a_sound_device_that_is_missing_is_code_18() -> None:
+    def lacks_sound(agent: ScriptedAgent, call: str) -> None:
+        agent.bus.publish(events.AudioFailed(call=call, account=ACCOUNT, cause="there is no microphone 'x'"))
+
+    with running(answers, lacks_sound) as phone:
+        ended = softphone("call", "9196", "--device", "x", "--for", "100ms", "--json", socket=phone.path)
+    assert ended.code == exits.INCOMPLETE
+    assert ended.json["failures"] == ["its sound device or file is missing: there is no microphone 'x'"]
 
 
 @pytest.mark.parametrize(
