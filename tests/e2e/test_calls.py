@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from softphone.errors import Conflict, NotFound, UsageError
 from softphone.lab import Lab, LabOptions
+from softphone.testing.audio import speech_like, write_wav
 from tests.support.phone import Phone
 
 
@@ -233,6 +235,29 @@ def test_the_account_says_which_codecs_are_spoken(act: Any, codecs: list[str], s
         assert phone.agent.call(call).codec.upper() == spoken
 
     act(scene, codecs=codecs)
+
+
+@pytest.mark.parametrize("who", ["local", "remote"])
+def test_the_end_of_a_call_tells_how_it_sounded(act: Any, who: str, tmp_path: Path) -> None:
+    """Nobody listened to it, and still its figures are true: nothing was lost or thrown away."""
+    prompt = tmp_path / "prompt.wav"
+    write_wav(prompt, speech_like(1))
+
+    async def scene(lab: Lab, phone: Phone) -> None:
+        call = await phone.connected("9196" if who == "local" else "9195", account="901")
+        if who == "local":
+            await phone.agent.play(call, str(prompt))
+            await phone.told("play.ended", call=call)
+            phone.agent.hang_up(call)
+        ended = await phone.told("call.ended", call=call)
+        assert ended["by"] == who
+        quality = ended["quality"]
+        assert quality["rx_packets"] >= 30
+        assert quality["tx_packets"] >= 30
+        assert quality["rx_discarded"] <= 5
+        assert quality["mos"] > 3.5
+
+    act(scene, codecs=["pcmu"])
 
 
 def test_twenty_calls_at_once(act: Any) -> None:

@@ -99,6 +99,7 @@ class PjAccount:
     def __init__(self, stack: PjStack, settings: ResolvedAccount, sink: AccountSink) -> None:
         self.settings = settings
         self.hop = stack.hop
+        self.mixer = stack.mixer
         self._stack = stack
         self._sink = sink
         self._tasks = Tasks(f"account {settings.id}")

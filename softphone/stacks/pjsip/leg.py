@@ -68,6 +68,7 @@ class _Call(pj.Call):
         self._rewrite = rewrite
         self._secure = secure
         self._codec = ("", 0)
+        self._last: StreamQuality | None = None
         self.leg: PjLeg | None = None  # set on the loop; posts before that find it there, since the loop keeps order
 
     def _post(self, name: str, *args: Any) -> None:
@@ -80,6 +81,7 @@ class _Call(pj.Call):
     @callback
     def onCallState(self, prm: Any) -> None:
         info = self.getInfo()
+        self.sip_call_id = info.callIdString
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
             self._post("confirmed")
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
@@ -93,8 +95,11 @@ class _Call(pj.Call):
             )
             status = event.src.status if local and event.type == pj.PJSIP_EVENT_TRANSPORT_ERROR else 0
             code = 0 if local else info.lastStatusCode
-            quality = self.measure()
-            self._post("ended", _Ended(code, info.lastReason, bye, status, found, quality))
+            self._post("ended", _Ended(code, info.lastReason, bye, status, found, self._last))
+
+    @callback
+    def onStreamDestroyed(self, prm: Any) -> None:
+        self._last = self.measure() or self._last  # the last moment at which there are figures
 
     @callback
     def onCallTsxState(self, prm: Any) -> None:
@@ -229,7 +234,7 @@ class PjLeg:
             prm.txOption.headers.append(_header(name, value))
         try:
             call.makeCall(self._invite.target, prm)
-            self._sip_call_id = call.getInfo().callIdString
+            self._sip_call_id = call.sip_call_id  # not asked of PJSIP: the call may be over by now
         except pj.Error as error:
             self._call = None
             fault = status_fault(error.status)
@@ -261,6 +266,8 @@ class PjLeg:
 
     def hang_up(self) -> None:
         self._hang_up_asked = True
+        self.quality()  # PJSIP ends the stream at once, and its figures with it
+        self.quality()  # PJSIP drops the stream at once and tells nobody
         self._command("hang up", lambda call: call.hangup(pj.CallOpParam()))
 
     def _command(self, what: str, run: Callable[[Any], None]) -> bool:
@@ -299,6 +306,9 @@ class PjLeg:
 
     # ---- what PJSIP said, on the loop
 
+    def measured(self, quality: StreamQuality | None) -> None:
+        self._quality = quality or self._quality
+
     def progress(self, code: int, reason: str, early_media: bool) -> None:
         self._report(Progress(code, reason, early_media))
 
@@ -316,6 +326,7 @@ class PjLeg:
             return
         self._peer_events = events
         self._port = BridgePort(f"call {self._sip_call_id}", media)
+        self._account.mixer.keep_read(self._port)
         self._report(MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote))
 
     def digit(self, digit: str, method: str, duration_ms: int | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pjsua2 as pj
@@ -94,15 +94,17 @@ class PjPcmPort(BridgePort):
 class PjMixer:
     """The one conference bridge, and the one descriptor that tells the loop of all PCM ports."""
 
-    def __init__(self, rate_hz: int, open_device: Callable[[str | None, str | None], Device]) -> None:
+    def __init__(self, rate_hz: int, open_device: Callable[[str | None, str | None], Awaitable[Device]]) -> None:
         self.rate_hz = rate_hz
-        self.open_device = open_device
+        self._open_device = open_device
         self.hub: Any = None
+        self._drain: Any = None
         self._ports: dict[int, PjPcmPort] = {}
 
     def start(self) -> None:
         """Call on the loop, once the endpoint is initialised."""
         self.hub = pj.PcmHub(4096)
+        self._drain = _open_drain(self.rate_hz)
         asyncio.get_running_loop().add_reader(self.hub.fileno(), self._wake)
 
     def stop(self) -> None:
@@ -112,7 +114,17 @@ class PjMixer:
         asyncio.get_running_loop().remove_reader(self.hub.fileno())
         for port in list(self._ports.values()):
             port.close()
-        self.hub = None
+        self._drain.close()
+        self._drain = self.hub = None
+
+    def keep_read(self, port: BridgePort) -> None:
+        """Takes sound out of a call even while nobody listens.
+
+        Else its jitter buffer fills: the figures then speak of loss that is none, and who listens later hears old
+        sound.
+        """
+        if port.media is not None and self._drain is not None:
+            port.media.startTransmit(self._drain)
 
     def _wake(self) -> None:
         for key, pcm in self.hub.drain():
@@ -131,6 +143,9 @@ class PjMixer:
             raise MediaError(f"cannot open {name} on the mixer: {error.reason}") from None
         self._ports[port.key] = port
         return port
+
+    async def open_device(self, capture: str | None, playback: str | None) -> Device:
+        return await self._open_device(capture, playback)
 
     def forget(self, port: PjPcmPort) -> None:
         self._ports.pop(port.key, None)
@@ -162,3 +177,13 @@ def _media(source: Port, sink: Port) -> tuple[Any, Any] | None:
     if source.media is None or sink.media is None:
         return None
     return source.media, sink.media
+
+
+def _open_drain(rate_hz: int) -> Any:
+    """A port that takes sound and drops it. Without a hub it wakes nobody."""
+    config = pj.PcmPortConfig()
+    config.clockRate = rate_hz
+    config.rxBufMs = config.txBufMs = 40
+    drain = pj.PcmPort()
+    drain.open("drain", config)
+    return drain
