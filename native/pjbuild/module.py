@@ -54,12 +54,16 @@ class Python:
             raise BuildError(f"{executable} is {python.name} {python.version}; needed is CPython 3.11 or newer")
         return python
 
-    def check_headers(self) -> None:
-        if not (Path(self.include) / "Python.h").exists():
-            raise MissingPackages(
-                f"the headers of Python {self.version} are not in {self.include}: install them, for Debian's own "
-                f"Python with `sudo apt-get install --no-install-recommends python{self.version}-dev`."
-            )
+    def missing_headers(self) -> list[str]:
+        """The Debian package that is missing for Debian's own Python; raises MissingPackages for another's."""
+        if (Path(self.include) / "Python.h").exists():
+            return []
+        if self.include.startswith("/usr/include/"):
+            return [f"python{self.version}-dev"]
+        raise MissingPackages(
+            f"this Python {self.version} came without its headers: there is no {self.include}/Python.h. "
+            "Install its development part, or take a Python that has it."
+        )
 
     def identity(self) -> bytes:
         return f"{self.abi} {self.platform} {self.suffix}".encode()

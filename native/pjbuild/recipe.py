@@ -133,17 +133,16 @@ class _Build:
             self._make_wheel(tree, python)
 
     def _check(self, wanted: Wanted, python: Python | None) -> None:
-        names = packages.listed(self._native / "packages.txt")
-        absent = packages.missing(names, self._env)
-        if absent and not wanted.install:
-            raise packages.explain(absent)
-        if absent:
+        absent = self._absent(python)
+        if absent and wanted.install:
             packages.install(absent, self._runner, self._env)
-            still = packages.missing(names, self._env)
-            if still:
-                raise packages.explain(still)
-        if python is not None:
-            python.check_headers()
+            absent = self._absent(python)
+        if absent:
+            raise packages.explain(absent)
+
+    def _absent(self, python: Python | None) -> list[str]:
+        names = packages.listed(self._native / "packages.txt")
+        return packages.missing(names, self._env) + (python.missing_headers() if python else [])
 
     def _make_libraries(self, jobs: int, python: Python | None) -> Tree:
         with self._progress.step("fetching PJSIP's source"):

@@ -144,9 +144,12 @@ def test_install_asks_apt_and_fetches_its_lists_when_that_fails(
     assert (tmp_path / "asked").read_text().splitlines() == [once, "update -q", once]
 
 
-def test_python_headers_are_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingPackages, match=r"python3\.11-dev"):
-        replace(CPYTHON, include=str(tmp_path)).check_headers()
+def test_the_headers_of_python_are_a_package_of_debian_or_not(tmp_path: Path) -> None:
+    assert replace(CPYTHON, include="/usr/include/there-is-no-such").missing_headers() == ["python3.11-dev"]
+    with pytest.raises(MissingPackages, match=f"there is no {tmp_path}/Python.h"):
+        replace(CPYTHON, include=str(tmp_path)).missing_headers()
+    (tmp_path / "Python.h").touch()
+    assert replace(CPYTHON, include=str(tmp_path)).missing_headers() == []
 
 
 @pytest.mark.parametrize("executable", ["/bin/true", "/bin/false", "/there/is/no/python"])

@@ -52,10 +52,6 @@ def test_0006_sip_over_tcp_is_sent_at_once() -> None:
 
 
 def test_0007_a_late_destructor_leaves_the_next_account_alone() -> None:
-    assert run_program("stale_account").json == {"same_id": True, "survived": True}
-
-
-def test_0007_a_late_destructor_leaves_the_next_account_alone() -> None:
     assert run_program("stale_account").json == {"same_id": True, "survived": True, "gone_when_told": True}
 
 
