@@ -101,18 +101,23 @@ def test_what_is_no_python_is_packed_too() -> None:
 # ---- make
 
 
+def make(*words: str) -> list[str]:
+    """What make prints, as if called by hand even when make runs the tests."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", *words], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
 def test_make_alone_lists_every_target() -> None:
     makefile = text_of("Makefile")
     phony = re.search(r"^\.PHONY: (help .*)$", makefile, re.MULTILINE)
     assert phony is not None
-    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert [line.split()[0] for line in shown.splitlines()[1:]] == phony[1].split()[1:]
+    assert [line.split()[0] for line in make()[1:]] == phony[1].split()[1:]
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "lint", "bench", "setup"])
 def test_every_target_sets_up_first(target: str) -> None:
-    plan = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "tools/setup.py" in plan.splitlines()[1]
+    assert "tools/setup.py" in make("-n", target)[1]
 
 
 def test_ci_is_a_program_that_bash_understands() -> None:

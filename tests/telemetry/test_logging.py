@@ -103,7 +103,7 @@ def test_level_and_its_change_while_running() -> None:
 
 def test_chatty_libraries_are_heard_from_warning_on() -> None:
     with Log("debug") as log:
-        for name in ("uvicorn.access", "httpx", "httpcore.http11", "asyncio"):
+        for name in ("websockets.client", "httpx", "httpcore.http11", "asyncio"):
             logging.getLogger(name).info("hello")
             logging.getLogger(name).warning("careful")
     assert [line.split()[-1] for line in log.lines] == ["careful"] * 4
