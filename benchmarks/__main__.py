@@ -1,0 +1,67 @@
+"""One command, one run: python -m benchmarks [--quick] [--json FILE]."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.capacity import rounds
+from benchmarks.latency import measure
+from benchmarks.phones import pjsua_program
+from benchmarks.plan import FULL, QUICK, Plan
+from benchmarks.processes import BenchError
+from benchmarks.report import machine, show, write_json
+from benchmarks.results import Results, table_of
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks", description="The phone beside the C program pjsua.")
+    parser.add_argument("--quick", action="store_true", help="under a minute: fewer calls, one round")
+    parser.add_argument("--only", choices=("calls", "times"), help="the cost of calls, or how long things take")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each comparison")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument("--strict", action="store_true", help="end with 1 if an aim is missed")
+    return parser.parse_args(argv)
+
+
+def run(plan: Plan, only: str | None, console: Console) -> Results:
+    """Measures what the plan says, telling each step."""
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{text} …[/]", highlight=False)
+
+    results = Results(machine())
+    if only != "times":
+        say("pjsua from the same source")
+        pjsua_program()
+        for each in plan.comparisons:
+            found = rounds(each.settings, each.counts, repeats=plan.rounds, window_s=plan.window_s, say=say)
+            results.tables.append(table_of(each, found))
+    if only != "calls":
+        results.latency = measure(plan.amounts, say)
+    return results
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = arguments(argv)
+    plan = QUICK if args.quick else FULL
+    if args.rounds:
+        plan = Plan(plan.comparisons, args.rounds, plan.window_s, plan.amounts)
+    try:
+        results = run(plan, args.only, Console(stderr=True))
+    except BenchError as error:
+        sys.stderr.write(f"benchmarks: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    show(results, Console(width=None if sys.stdout.isatty() else 140))
+    if args.json:
+        write_json(results, args.json)
+    return 1 if args.strict and not all(verdict.met for verdict in results.verdicts()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

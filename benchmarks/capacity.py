@@ -1,0 +1,111 @@
+"""What a call costs: processor time, memory, frames that come late; our phone and pjsua side by side.
+
+Both run at the same time with the same number of calls and are read at the same moments: what disturbs one disturbs
+the other, so their ratio holds on a busy machine too. Each round is two new processes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.farside import FarSide
+from benchmarks.phones import Phone, Pjsua, Settings, Softphone
+from benchmarks.processes import BenchError, cpu_s, memory_mb, spent_s
+from benchmarks.sound import write_wav
+
+SETTLE_S = 1.0
+"""From the last connection until the figures count: jitter buffers have settled by then."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One phone with `calls` calls over one window."""
+
+    phone: str
+    calls: int
+    cpu_ms: float  # per call and second
+    memory_mb: float  # per call
+    packets: int  # that reached the far end
+    late: int
+    lost: int
+    worst_gap_ms: float
+    sound: float  # share of the packets due that came and were no silence
+
+
+Round = list[Sample]
+
+
+@contextmanager
+def both(settings: Settings) -> Iterator[tuple[Phone, Phone]]:
+    """Our phone and pjsua, each with a far end of its own, no calls yet."""
+    with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        wav = write_wav(Path(folder) / "speech.wav")
+        phones = []
+        for kind in (Softphone, Pjsua):
+            own = Path(folder) / kind.name
+            own.mkdir()
+            far = stack.enter_context(FarSide(settings.codec, own))
+            phones.append(stack.enter_context(kind(far, settings, wav, own)))
+        yield phones[0], phones[1]
+
+
+def one_round(settings: Settings, counts: Sequence[int], window_s: float) -> Round:
+    """Both phones from the start through growing numbers of calls."""
+    with both(settings) as phones:
+        for phone in phones:
+            phone.dial_up_to(1)  # what the first call of a process allocates is not the price of a call
+        time.sleep(SETTLE_S)
+        base_mb = {phone: memory_mb(phone.pid) for phone in phones}
+        samples = []
+        for count in counts:
+            for phone in phones:
+                phone.dial_up_to(count)
+            time.sleep(SETTLE_S)
+            windows = [_Window(phone) for phone in phones]
+            time.sleep(window_s)
+            samples += [window.close(base_mb[window.phone]) for window in windows]
+        return samples
+
+
+class _Window:
+    """The books of one phone over one stretch of time."""
+
+    def __init__(self, phone: Phone) -> None:
+        self.phone = phone
+        phone.far.reset()
+        self._cpu_s, self._start_s = cpu_s(phone.pid), time.monotonic()
+
+    def close(self, base_mb: float) -> Sample:
+        phone, count = self.phone, self.phone.calls
+        after, lasted_s = cpu_s(phone.pid), time.monotonic() - self._start_s
+        heard = phone.far.report()["heard"]
+        phone.child.alive()
+        if heard["calls"] != count:
+            raise BenchError(f"{phone.name}: {heard['calls']} of {count} calls were heard at the far end")
+        return Sample(
+            phone.name,
+            count,
+            cpu_ms=spent_s(self._cpu_s, after) * 1000 / lasted_s / count,
+            memory_mb=(memory_mb(phone.pid) - base_mb) / max(1, count - 1),
+            packets=heard["packets"],
+            late=heard["late"],
+            lost=heard["lost"],
+            worst_gap_ms=heard["worst_gap_ms"],
+            sound=heard["changed"] / (count * lasted_s * 50),
+        )
+
+
+def rounds(settings: Settings, counts: Sequence[int], *, repeats: int, window_s: float, say: Say) -> list[Round]:
+    """So many rounds, told as they begin."""
+    found = []
+    for number in range(repeats):
+        say(f"{settings.name}: round {number + 1} of {repeats}")
+        found.append(one_round(settings, counts, window_s))
+    return found

@@ -1,0 +1,54 @@
+"""`softphone run` with one addition: SIGUSR1 makes its calls do what pjsua's calls do.
+
+    python -m benchmarks.talking --config FILE --wav FILE
+
+pjsua connects every call with its sound device, both ways, and here plays a file into it. The phone has no such setting
+(each of its calls has sounds of its own), so this program asks PJSIP for the same connections: from then on both phones
+decode, mix and encode the same, and what differs is what our phone adds. Everything else is the daemon as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from typing import Any
+
+import pjsua2 as pj
+
+from softphone import daemon
+
+
+class Talk:
+    """Connects every call on the mixer with the null device and with one player. Right to ask for again."""
+
+    def __init__(self, wav: str) -> None:
+        self._wav = wav
+        self._player: Any = None
+        self._done: set[int] = set()
+
+    def __call__(self, *_: object) -> None:
+        endpoint = pj.Endpoint.instance()
+        if self._player is None:
+            self._player = pj.AudioMediaPlayer()
+            self._player.createPlayer(self._wav)
+        device = endpoint.audDevManager().getPlaybackDevMedia()
+        self._done |= {device.getPortId(), self._player.getPortId()}
+        for call in endpoint.mediaEnumPorts2():
+            if call.getPortId() not in self._done:
+                self._done.add(call.getPortId())
+                call.startTransmit(device)
+                device.startTransmit(call)
+                self._player.startTransmit(call)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--wav", required=True)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGUSR1, Talk(arguments.wav))
+    return daemon.run(arguments.config)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
