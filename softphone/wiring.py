@@ -16,17 +16,21 @@ _NARROWBAND = frozenset({"pcma", "pcmu", "gsm"})
 def build(config: Config) -> Agent:
     """An agent on PJSIP, not started yet."""
     codecs = (codec for account in config.accounts for codec in account.codecs)
+    echo = config.media.echo_cancel.enabled and any(account.audio.kind == "device" for account in config.accounts)
     options = StackOptions(
         sip=config.sip,
         media=config.media,
         max_calls=config.calls.max_calls,
-        clock_rate_hz=mixer_rate_hz(config.media.clock_rate_hz, codecs),
+        clock_rate_hz=mixer_rate_hz(config.media.clock_rate_hz, codecs, echo=echo),
     )
     return Agent(config, PjStack(options), Bus(history=config.control.event_history))
 
 
-def mixer_rate_hz(wanted: int | str, codecs: Iterable[str]) -> int:
-    """The mixer's rate; `auto` is 8000 when nothing wider is spoken, which halves the cost of a call."""
+def mixer_rate_hz(wanted: int | str, codecs: Iterable[str], *, echo: bool) -> int:
+    """The mixer's rate; `auto` is 8000 when nothing wider is spoken, which halves the cost of a call.
+
+    echo: echo is to be cancelled; the good canceller works from 16 kHz on.
+    """
     if isinstance(wanted, int):
         return wanted
-    return 8000 if set(codecs) <= _NARROWBAND else 16000
+    return 8000 if set(codecs) <= _NARROWBAND and not echo else 16000

@@ -90,7 +90,8 @@ class EchoCancel(Strict):
 
     enabled: bool = Field(default=True, description="Cancel echo (true or false)")
     tail_ms: Annotated[int, Field(strict=True, ge=10, le=500)] = Field(
-        default=200, description="Longest echo that is cancelled (milliseconds)"
+        default=200,
+        description="Longest echo that is cancelled if the mixer runs at 8000 Hz; above, it is found (milliseconds)",
     )
 
 
@@ -99,7 +100,8 @@ class Media(Strict):
 
     clock_rate_hz: Literal["auto", 8000, 16000, 48000] = Field(
         default="auto",
-        description="Rate of the mixer; auto: 8000 if every account's codecs are narrowband, else 16000 (Hz)",
+        description="Rate of the mixer; auto: 8000 if every account's codecs are narrowband and none cancels echo on a"
+        " sound device, else 16000 (Hz)",
     )
     rtp_ports: RtpPorts = Field(
         default=RtpPorts(), description="Local UDP ports for media, two for each call (first-last)"

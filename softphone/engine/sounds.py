@@ -235,7 +235,10 @@ class Sounds:
         if self._over:
             return
         if route.route == "device":
-            device = self._world.mixer.open_device(route.input, route.output)
+            device = await self._world.mixer.open_device(route.input, route.output)
+            if self._over:
+                device.close()
+                return
             self._drop_route()
             self._device = device
             self._world.graph.bridge(device.port, self._port)

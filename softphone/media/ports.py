@@ -23,7 +23,7 @@ class Port(Protocol):
 class Absent:
     """Stands for a port that does not exist yet, or no more: connecting it does nothing.
 
-    A call has one before its media is agreed. `MediaGraph.replace` puts the real port in its place, connections and all.
+    A call has one before its media is agreed. `MediaGraph.replace` puts the real port there, connections and all.
     """
 
     name: str
@@ -88,5 +88,8 @@ class Device(Protocol):
 class SoundMixer(Mixer, Protocol):
     """A mixer that can also open sound devices."""
 
-    def open_device(self, capture: str | None, playback: str | None) -> Device:
-        """Opens devices by name (None: the default one). Raises MediaError that names what there is."""
+    async def open_device(self, capture: str | None, playback: str | None) -> Device:
+        """Opens devices by name (None: the default one). Raises MediaError that names what there is.
+
+        That may take seconds; the mixer goes on meanwhile.
+        """

@@ -106,7 +106,7 @@ def check_sound(
     elif wanted and "XDG_RUNTIME_DIR" not in environ:
         cure = (
             "for PulseAudio or PipeWire run the phone as the user who is logged in, and `loginctl enable-linger` that"
-            " user; or name the card itself (hw:CARD=...)"
+            " user; or name the card itself (plughw:CARD=...)"
         )
         yield SOUND.warn("sound server", "this process has no user session, so it reaches no sound server", cure)
 

@@ -1,13 +1,18 @@
 """Sound devices, by name. Indexes shift when something is plugged in or out; names stay.
 
-PJSIP probes every sound system of the machine when it looks for devices, which takes time and writes to stderr. So
-nothing is probed until somebody asks for a device.
+A device is opened for the first call that wants it and closed after the last. PJSIP's mixer keeps its own clock, and a
+device plays and records on threads of its own beside it: what a device does, or fails to do, is heard only by the calls
+that use it. Opening and closing may block for as long as the sound system likes, so neither happens on the loop.
 """
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import pjsua2 as pj
@@ -15,23 +20,46 @@ import pjsua2 as pj
 from softphone.config.sound import EchoCancel
 from softphone.errors import MediaError
 from softphone.stacks.base import SoundDevice
+from softphone.stacks.pjsip import alsa
+from softphone.stacks.pjsip.device_names import Unknown, choose
+from softphone.stacks.pjsip.helpers import Helpers
 from softphone.stacks.pjsip.mixer import BridgePort
 
+log = logging.getLogger(__name__)
+
+OPEN_S = 8.0  # a sound system that takes longer is given up
+CLOSE_S = 3.0
+
 _CONFIG = "ALSA_CONFIG_PATH"
-_DEFAULT_CAPTURE, _DEFAULT_PLAYBACK = -1, -2  # PJMEDIA_AUD_DEFAULT_*_DEV
+_AEC3_RATES_HZ = (16_000, 32_000, 48_000)
+
+Pair = tuple[str, str]
+"""ALSA names of a microphone and a loudspeaker."""
+
+
+def echo_options(rate_hz: int) -> int:
+    """The canceller for this rate: WebRTC's AEC3, which has no 8 kHz, else the one of Speex."""
+    algorithm = pj.PJMEDIA_ECHO_WEBRTC_AEC3 if rate_hz in _AEC3_RATES_HZ else pj.PJMEDIA_ECHO_SIMPLE
+    return int(algorithm | pj.PJMEDIA_ECHO_USE_SW_ECHO)
 
 
 class Devices:
-    """The sound devices of this machine, and those that are open."""
+    """The sound devices of this machine, and those that are open. Belongs to the event loop's thread."""
 
-    def __init__(self, echo_cancel: EchoCancel) -> None:
-        self._echo_cancel = echo_cancel
-        self._probed = False
+    def __init__(self, echo_cancel: EchoCancel, rate_hz: int) -> None:
+        self._echo_tail_ms = echo_cancel.tail_ms if echo_cancel.enabled else 0
+        self._rate_hz = rate_hz
         self._alsa_config: str | None = None
-        self._open: dict[tuple[int, int], _Shared] = {}
+        self._helpers = Helpers("sound device", _enrol)
+        self._opening = asyncio.Lock()
+        self._known: list[str] | None = None
+        self._open: dict[Pair, _Shared] = {}
+        self._closing: dict[Future[None], Pair] = {}
+
+    # ---- what there is
 
     def hide(self) -> None:
-        """Keeps libInit from probing: for this moment ALSA has no configuration."""
+        """Keeps libInit from opening every device: for this moment ALSA has no configuration."""
         self._alsa_config = os.environ.get(_CONFIG)
         os.environ[_CONFIG] = "/dev/null"
 
@@ -41,79 +69,183 @@ class Devices:
         else:
             os.environ[_CONFIG] = self._alsa_config
 
-    def list(self, manager: Any) -> list[SoundDevice]:
-        """All devices but PJSIP's own null device."""
-        self._probe(manager)
-        found = [
-            SoundDevice(d.name, d.inputCount, d.outputCount, d.driver, d.defaultSamplesPerSec)
-            for d in manager.enumDev2()
-        ]
-        return [device for device in found if device.driver.lower() != "null"]
+    def list(self) -> list[SoundDevice]:
+        """What ALSA lists. Whether a device is free is known only when it is opened."""
+        return [SoundDevice(d.name, int(d.capture), int(d.playback), "ALSA", self._rate_hz) for d in alsa.listed()]
 
-    def _probe(self, manager: Any) -> None:
-        if not self._probed:
-            manager.refreshDevs()
-            self._probed = True
+    # ---- opening and closing
 
-    def open(self, manager: Any, capture: str | None, playback: str | None) -> DevicePort:
+    async def open(self, manager: Any, capture: str | None, playback: str | None) -> DevicePort:
         """Opens a microphone and a loudspeaker by name, None for the default ones. Raises MediaError."""
-        self._probe(manager)
-        key = (
-            self._number(manager, capture, "inputCount", _DEFAULT_CAPTURE),
-            self._number(manager, playback, "outputCount", _DEFAULT_PLAYBACK),
-        )
-        shared = self._open.get(key)
-        if shared is None:
-            name = f"{capture or 'default'} and {playback or 'default'}"
-            shared = _Shared(key, name, self._echo_cancel)
-            self._open[key] = shared
+        try:
+            async with asyncio.timeout(OPEN_S), self._opening:
+                shared = await self._shared(manager, capture, playback)
+        except TimeoutError:
+            raise MediaError(
+                f"the sound system has not opened {_both(capture, playback)} within {OPEN_S:g} s; "
+                "see whether PulseAudio or PipeWire hangs (systemctl --user restart pipewire)"
+            ) from None
         shared.users += 1
         return DevicePort(shared, self._release)
 
-    def _number(self, manager: Any, name: str | None, count: str, default: int) -> int:
-        if name is None:
-            return default
-        everything = manager.enumDev2()  # held by a name: its elements do not keep it alive
-        devices = [(n, d) for n, d in enumerate(everything) if getattr(d, count) > 0]
-        exact = [n for n, d in devices if d.name == name]
-        close = [n for n, d in devices if name.lower() in d.name.lower()]
-        if exact or len(close) == 1:
-            return (exact or close)[0]
-        kind = "microphone" if count == "inputCount" else "loudspeaker"
-        there = ", ".join(d.name for _, d in devices) or "none at all"
-        raise MediaError(f"there is no {kind} named {name!r} (there is: {there})")
+    async def _shared(self, manager: Any, capture: str | None, playback: str | None) -> _Shared:
+        pair = await asyncio.wrap_future(self._helpers.run(lambda: _resolve(capture, playback)))
+        if (shared := self._open.get(pair)) is not None and not shared.lost:
+            return shared
+        await self._closed(pair)
+        work = self._helpers.run(lambda: self._open_natively(manager, pair))
+        try:
+            opened = await asyncio.wrap_future(work)
+        except asyncio.CancelledError:  # nobody waits for it any more; should it open yet, it is closed again
+            work.add_done_callback(self._close_late)
+            raise
+        shared = self._open[pair] = _Shared(pair, *opened)
+        return shared
+
+    async def _closed(self, pair: Pair) -> None:
+        """Waits until what is just being closed is free again."""
+        busy = [asyncio.wrap_future(f) for f, names in self._closing.items() if set(names) & set(pair)]
+        if busy:
+            await asyncio.wait(busy, timeout=CLOSE_S)
+
+    def _open_natively(self, manager: Any, pair: Pair) -> tuple[Any, tuple[int, int]]:
+        """On a helper thread. Returns the device, and PJSIP's numbers of both halves."""
+        numbers = self._numbers(manager, pair)
+        native = pj.EchoDevice(numbers[1], numbers[0])
+        try:
+            native.open()
+            if self._echo_tail_ms:
+                native.setEcho(self._echo_tail_ms, echo_options(self._rate_hz))
+            return native, numbers
+        except pj.Error as error:
+            reason = error.reason
+            native.close()
+            del native, error  # the traceback must not keep them
+        raise MediaError(_why_not(pair, reason, self._rate_hz))
+
+    def _numbers(self, manager: Any, pair: Pair) -> tuple[int, int]:
+        """PJSIP's numbers of both; it looks for devices, by opening each of them, only if it does not know these."""
+        if self._known is None or not set(pair) <= set(self._known):
+            manager.refreshDevs()
+            everything = manager.enumDev2()  # held by a name: its elements do not keep it alive
+            self._known = [device.name for device in everything]
+        missing = [name for name in pair if name not in self._known]
+        if missing:
+            raise MediaError(f"PJSIP does not list the sound device {missing[0]!r}, though ALSA does")
+        return self._known.index(pair[0]), self._known.index(pair[1])
+
+    def _close_late(self, work: Future[tuple[Any, tuple[int, int]]]) -> None:
+        if not work.cancelled() and work.exception() is None:
+            native, _ = work.result()
+            self._helpers.run(lambda: _close_natively(native))
 
     def _release(self, shared: _Shared) -> None:
         shared.users -= 1
         if shared.users == 0:
-            self._open.pop(shared.key, None)
-            shared.close()
+            if self._open.get(shared.pair) is shared:
+                del self._open[shared.pair]
+            self._close(shared)
 
-    def close(self) -> None:
-        """Closes all, before PJSIP ends."""
+    def _close(self, shared: _Shared) -> None:
+        loop = asyncio.get_running_loop()
+        work = self._helpers.run(shared.close())
+        self._closing[work] = shared.pair
+        work.add_done_callback(lambda done: _post(loop, self._closing.pop, done, None))
+
+    # ---- faults, and the end
+
+    def failed(self, direction: int, number: int) -> None:
+        """A device has stopped working; it is not shared any more, so that the next call opens it anew."""
+        place = 0 if direction == pj.PJMEDIA_DIR_CAPTURE else 1
         for shared in self._open.values():
-            shared.close()
+            if shared.numbers[place] == number and not shared.lost:
+                shared.lost = True
+                log.warning(
+                    "the sound device %s has failed; %d calls on it go on without sound",
+                    shared.pair[place],
+                    shared.users,
+                )
+
+    async def close(self) -> None:
+        """Closes all, before PJSIP ends. What hangs is left behind."""
+        for shared in list(self._open.values()):
+            self._close(shared)
         self._open.clear()
+        if waiting := [asyncio.wrap_future(work) for work in self._closing]:
+            _, stuck = await asyncio.wait(waiting, timeout=CLOSE_S)
+            if stuck:
+                log.warning("%d sound devices could not be closed within %g s and are left behind", len(stuck), CLOSE_S)
+        self._helpers.close()
+
+
+def _enrol() -> None:
+    pj.Endpoint.instance().libRegisterThread("sound device")
+
+
+def _close_natively(native: Any) -> None:
+    try:
+        native.close()
+    except pj.Error as error:
+        log.warning("a sound device was not closed: %s", error.reason)
+
+
+def _post(loop: asyncio.AbstractEventLoop, work: Callable[..., Any], *args: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(work, *args)
+    except RuntimeError:  # the loop ended before a device that hung
+        log.info("a sound device was closed after the end")
+
+
+def _both(capture: str | None, playback: str | None) -> str:
+    names = dict.fromkeys((capture or "the default microphone", playback or "the default loudspeaker"))
+    return " and ".join(names)
+
+
+def _resolve(capture: str | None, playback: str | None) -> Pair:
+    """The ALSA names of what is meant. Raises MediaError. May block."""
+    devices = alsa.listed()
+    return _chosen(capture, True, devices), _chosen(playback, False, devices)
+
+
+def _chosen(wanted: str | None, capture: bool, devices: Sequence[alsa.AlsaDevice]) -> str:
+    try:
+        return choose(wanted, capture, devices)
+    except Unknown as error:
+        if alsa.cards_forbidden():
+            raise MediaError(f"{error}; {alsa.NO_PERMISSION}") from None
+        if wanted and alsa.refusal(wanted, alsa.CAPTURE if capture else alsa.PLAYBACK) == 0:
+            raise MediaError(
+                f"ALSA can open {wanted} but does not list it; in asound.conf, add to pcm.{wanted}: "
+                f'hint {{ show on description "{wanted}" }}'
+            ) from None
+        raise
+
+
+def _why_not(pair: Pair, reason: str, rate_hz: int) -> str:
+    """Asks ALSA, since PJSIP tells nothing of why a device did not open. May block."""
+    for name, stream, kind in ((pair[0], alsa.CAPTURE, "microphone"), (pair[1], alsa.PLAYBACK, "loudspeaker")):
+        if number := alsa.refusal(name, stream):
+            return f"the {kind} {name} cannot be opened ({errno.errorcode.get(number, number)}): {alsa.explain(number)}"
+    raw = [name for name in pair if name.startswith("hw:")]
+    advice = f"; name it plug{raw[0]}, which converts" if raw else ""
+    return f"the sound devices {_both(*pair)} do not take {rate_hz} Hz mono ({reason}){advice}"
 
 
 class _Shared:
     """One open pair of devices, used by any number of calls."""
 
-    def __init__(self, key: tuple[int, int], name: str, echo_cancel: EchoCancel) -> None:
-        self.key = key
+    def __init__(self, pair: Pair, native: Any, numbers: tuple[int, int]) -> None:
+        self.pair, self.numbers = pair, numbers
         self.users = 0
-        self._native = pj.EchoDevice(key[1], key[0])
-        try:
-            self._native.open()
-            if echo_cancel.enabled:
-                self._native.setEcho(echo_cancel.tail_ms, pj.PJMEDIA_ECHO_WEBRTC_AEC3 | pj.PJMEDIA_ECHO_USE_SW_ECHO)
-        except pj.Error as error:
-            raise MediaError(f"the sound devices {name} cannot be opened: {error.reason}") from None
-        self.port = BridgePort(f"device {name}", self._native)
+        self.lost = False
+        self._native = native
+        self.port = BridgePort(f"device {_both(*pair)}", native)
 
-    def close(self) -> None:
+    def close(self) -> Callable[[], None]:
+        """Takes the port away from the loop's side; what is returned closes the device and may block."""
+        native, self._native = self._native, None
         self.port.gone()
-        self._native.close()
+        return lambda: _close_natively(native)
 
 
 class DevicePort:

@@ -57,6 +57,12 @@ class _Endpoint(pj.Endpoint):
             names = _names(tls.remoteCertInfo)
         self._hop.post(stack.on_disconnected, prm.hnd, prm.lastError, remote, verify_status, names)
 
+    @callback
+    def onMediaEvent(self, prm: Any) -> None:
+        if prm.ev.type == pj.PJMEDIA_EVENT_AUD_DEV_ERROR and (stack := self.stack) is not None:
+            fault = prm.ev.data.audDevError
+            self._hop.post(stack.on_device_failed, fault.dir, fault.id)
+
 
 def _names(certificate: Any) -> str:
     if certificate.isEmpty():
@@ -70,7 +76,7 @@ class PjStack:
 
     def __init__(self, options: StackOptions) -> None:
         self.options = options
-        self._devices = Devices(options.media.echo_cancel)
+        self._devices = Devices(options.media.echo_cancel, options.clock_rate_hz)
         self.mixer = PjMixer(options.clock_rate_hz, self._open_device)
         self.hop: Hop
         self._endpoint: Any = None
@@ -147,7 +153,7 @@ class PjStack:
         for account in [*self._accounts, *self._leaving]:
             await account.destroy()
         self._accounts, self._leaving = [], []
-        self._devices.close()
+        await self._devices.close()
         self.mixer.stop()
         self.hop.close()
         endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
@@ -204,6 +210,10 @@ class PjStack:
                 account.transport_fault(remote, fault)
             account.transport_gone(key, cause)
 
+    def on_device_failed(self, direction: int, number: int) -> None:
+        """A sound device has stopped: unplugged, or its sound server is gone."""
+        self._devices.failed(direction, number)
+
     # ---- what there is
 
     def describe(self) -> dict[str, Any]:
@@ -213,12 +223,12 @@ class PjStack:
         return {"pjsip": version.full if version else "", "codecs": codecs, "openssl": tls_library()}
 
     def devices(self) -> list[SoundDevice]:
-        return self._devices.list(self._endpoint.audDevManager()) if self._endpoint else []
+        return self._devices.list()
 
-    def _open_device(self, capture: str | None, playback: str | None) -> Device:
+    async def _open_device(self, capture: str | None, playback: str | None) -> Device:
         if self._endpoint is None:
             raise MediaError("no sound device can be opened: the phone is not running")
-        return self._devices.open(self._endpoint.audDevManager(), capture, playback)
+        return await self._devices.open(self._endpoint.audDevManager(), capture, playback)
 
 
 def tls_library() -> str:
