@@ -38,7 +38,7 @@ def pjsua_program() -> str:
 class Does(Enum):
     """What the calls are told to do."""
 
-    TALK = "decode, mix, encode"  # the file into every call; every call into the null device and back
+    TALK = "decode, mix, encode"  # a file and a null device are heard in every call, and every call is listened to
     PLAY = "play a file"  # by each phone's own means
     NOTHING = "as they come"
 
@@ -98,7 +98,7 @@ class Phone(ABC):
 
     @abstractmethod
     def _talk(self) -> None:
-        """Every call hears the file and the null device, and the null device hears every call."""
+        """The file is heard in every call, beside the null device."""
 
     def close(self) -> None:
         """Ends it."""

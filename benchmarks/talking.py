@@ -2,9 +2,10 @@
 
     python -m benchmarks.talking --config FILE --wav FILE
 
-pjsua connects every call with its sound device, both ways, and here plays a file into it. The phone has no such setting
-(each of its calls has sounds of its own), so this program asks PJSIP for the same connections: from then on both phones
-decode, mix and encode the same, and what differs is what our phone adds. Everything else is the daemon as it is.
+pjsua connects every call with its (null) sound device, both ways, and here plays a file into it. Our phone takes the
+sound out of every call too, but what is said in a call is that call's own, so this program asks PJSIP for the rest of
+pjsua's connections. From then on both phones decode, mix and encode the same, and what differs is what our phone adds.
+Everything else is the daemon as it is.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from softphone import daemon
 
 
 class Talk:
-    """Connects every call on the mixer with the null device and with one player. Right to ask for again."""
+    """Every call on the mixer hears the null device and one player. Right to ask for again."""
 
     def __init__(self, wav: str) -> None:
         self._wav = wav
@@ -31,14 +32,12 @@ class Talk:
         if self._player is None:
             self._player = pj.AudioMediaPlayer()
             self._player.createPlayer(self._wav)
-        device = endpoint.audDevManager().getPlaybackDevMedia()
-        self._done |= {device.getPortId(), self._player.getPortId()}
-        for call in endpoint.mediaEnumPorts2():
-            if call.getPortId() not in self._done:
-                self._done.add(call.getPortId())
-                call.startTransmit(device)
-                device.startTransmit(call)
-                self._player.startTransmit(call)
+        device = endpoint.audDevManager().getCaptureDevMedia()
+        for port in endpoint.mediaEnumPorts2():
+            if port.getPortInfo().name.startswith("sip:") and port.getPortId() not in self._done:
+                self._done.add(port.getPortId())
+                device.startTransmit(port)
+                self._player.startTransmit(port)
 
 
 def main() -> int:
