@@ -12,6 +12,10 @@ class Stamps:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def exist(self) -> bool:
+        """Whether anything was ever done here."""
+        return self._path.exists()
+
     def has(self, step: str, key: str) -> bool:
         """Whether `step` was done, from exactly these inputs."""
         return self._read().get(step) == key

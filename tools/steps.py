@@ -78,9 +78,23 @@ class Setup:
         return fresh + stale
 
     def _make_venv(self) -> None:
+        if self._is_somebody_elses():
+            return
         self._complete_python()
         shutil.rmtree(self._venv, ignore_errors=True)
         self._runner.run("making .venv", [sys.executable, "-m", "venv", self._venv], self._root)
+
+    def _is_somebody_elses(self) -> bool:
+        """A working .venv of this Python that was made by hand is used as it is: who made it may have more in it."""
+        if self._stamps.exist():
+            return False
+        probe = "import pip, sys; print(sys.version, sys.base_prefix)"
+        try:
+            made_here = (self._venv / "bin" / "pip").read_text().startswith(f"#!{self._venv}/")
+            answer = subprocess.run([self._python, "-c", probe], capture_output=True, text=True, check=False).stdout
+        except OSError:
+            return False
+        return made_here and answer.strip() == f"{sys.version} {sys.base_prefix}"
 
     def _complete_python(self) -> None:
         """Debian ships Python without venv and headers: installs them. Another Python has both or cannot be mended."""

@@ -19,11 +19,12 @@ from tools.stamps import Stamps, key_of, key_of_files  # noqa: E402
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A clone with just enough in it."""
-    (tmp_path / "native").mkdir()
-    (tmp_path / "native" / "build.py").write_text("print('wheel')")
-    (tmp_path / "pyproject.toml").write_text("[project]\nname='x'\n[build-system]\nrequires=[]\n[tool.ruff]\na=1\n")
-    (tmp_path / "constraints.txt").write_text("x==1\n")
-    return tmp_path
+    clone = tmp_path / "clone"
+    (clone / "native").mkdir(parents=True)
+    (clone / "native" / "build.py").write_text("print('wheel')")
+    (clone / "pyproject.toml").write_text("[project]\nname='x'\n[build-system]\nrequires=[]\n[tool.ruff]\na=1\n")
+    (clone / "constraints.txt").write_text("x==1\n")
+    return clone
 
 
 class Recorded(steps.Setup):
@@ -92,6 +93,28 @@ def test_a_step_that_failed_is_done_again(clone: Path, monkeypatch: pytest.Monke
         with pytest.raises(BuildError, match="no network"):
             run(clone)
     assert run(clone) == ["packages", "build", "pip one.whl"]
+
+
+def test_an_environment_made_by_hand_is_kept_as_long_as_it_works(clone: Path) -> None:
+    venv = clone / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    (venv / "mine").touch()
+    setup = steps.Setup(clone, Progress(sys.stderr))
+    setup._make_venv()
+    assert (venv / "mine").exists()
+
+    moved = clone.rename(clone.parent / "moved")
+    assert not steps.Setup(moved, Progress(sys.stderr))._is_somebody_elses()
+    moved.rename(clone)
+    assert setup._is_somebody_elses()
+
+    Stamps(venv / "setup.json").put("venv", "another Python")
+    assert not setup._is_somebody_elses()
+    (venv / "setup.json").unlink()
+    (venv / "bin" / "python").unlink()
+    assert not setup._is_somebody_elses()
+    setup._make_venv()
+    assert not (venv / "mine").exists()
 
 
 def test_the_last_line_of_the_build_is_the_wheel(clone: Path) -> None:
