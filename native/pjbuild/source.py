@@ -106,7 +106,7 @@ class Apt:
 
     def download(self, uri: str, path: Path, sha256: str) -> None:
         doing = "downloading PJSIP's source"
-        argv = [APT_HELPER, *self._options(), "download-file", uri, path, f"SHA256:{sha256}"]
+        argv: list[str | Path] = [APT_HELPER, *self._options(), "download-file", uri, path, f"SHA256:{sha256}"]
         self._runner.run(doing, argv, self._folder)
 
     def _write_list(self) -> None:
