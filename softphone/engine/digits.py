@@ -63,7 +63,8 @@ class DigitSender:
         self._timers.close()
         waiting, self._waiting = list(self._waiting), deque()
         for request in waiting:
-            self._on_outcome(Outcome(request.digits, request.method, request.sent, cause))
+            failed = cause if request.sent < len(request.digits) else ""
+            self._on_outcome(Outcome(request.digits, request.method, request.sent, failed))
 
     def _next(self) -> None:
         if not self._waiting:

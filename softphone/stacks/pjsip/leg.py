@@ -69,6 +69,8 @@ class _Call(pj.Call):
         self._secure = secure
         self._codec = ("", 0)
         self._last: StreamQuality | None = None
+        self._redirected: tuple[int, str] | None = None
+        self.sip_call_id = ""
         self.leg: PjLeg | None = None  # set on the loop; posts before that find it there, since the loop keeps order
 
     def _post(self, name: str, *args: Any) -> None:
@@ -94,8 +96,15 @@ class _Call(pj.Call):
                 pj.PJSIP_EVENT_TIMER,
             )
             status = event.src.status if local and event.type == pj.PJSIP_EVENT_TRANSPORT_ERROR else 0
-            code = 0 if local else info.lastStatusCode
-            self._post("ended", _Ended(code, info.lastReason, bye, status, found, self._last))
+            code, reason = self._redirected or (0 if local else info.lastStatusCode, info.lastReason)
+            self._post("ended", _Ended(code, reason, bye, status, found, self._last))
+
+    @callback
+    def onCallRedirected(self, prm: Any) -> int:
+        """A 3xx ends the call; PJSIP itself would tell it as 487."""
+        answer = prm.e.body.tsxState.tsx
+        self._redirected = (answer.statusCode, answer.statusText)
+        return int(pj.PJSIP_REDIRECT_STOP)
 
     @callback
     def onStreamDestroyed(self, prm: Any) -> None:
@@ -266,7 +275,6 @@ class PjLeg:
 
     def hang_up(self) -> None:
         self._hang_up_asked = True
-        self.quality()  # PJSIP ends the stream at once, and its figures with it
         self.quality()  # PJSIP drops the stream at once and tells nobody
         self._command("hang up", lambda call: call.hangup(pj.CallOpParam()))
 
