@@ -5,6 +5,7 @@ from tests.interop.peers.sipp.scenario import (
     Scenario,
     expect,
     expect_invite,
+    expect_register,
     expect_request,
     mention_variables,
     pause,
@@ -128,3 +129,8 @@ BYE_BEFORE_ANSWER = _scenario(
     expect(481, optional=True),
     expect_request("CANCEL"),
 )
+
+
+def refuses_registration(code: int, reason: str, header: str = "") -> Scenario:
+    """A registrar that turns every REGISTER down; `calls` of the run is how many."""
+    return _scenario(f"refuses-registration-{code}", expect_register(), _answer(code, reason, extra=header))

@@ -55,13 +55,23 @@ def expect_request(method: str) -> str:
     return f'<recv request="{method}"/>'
 
 
+def expect_register() -> str:
+    """Waits for a registration."""
+    return _expect_and_keep("REGISTER")
+
+
 def expect_invite() -> str:
-    """Waits for a call, and keeps of it what later messages need: `$caller`, `$via`, `$cseq`."""
+    """Waits for a call."""
+    return _expect_and_keep("INVITE")
+
+
+def _expect_and_keep(method: str) -> str:
+    """Waits for a request, and keeps of it what later messages need: `$caller`, `$via`, `$cseq`."""
     headers = {"From:": "caller", "Via:": "via", "CSeq:": "cseq"}
     keep = "".join(
         f'<ereg regexp=".*" search_in="hdr" header="{header}" assign_to="{name}"/>' for header, name in headers.items()
     )
-    return f'<recv request="INVITE" rrs="true"><action>{keep}</action></recv>'
+    return f'<recv request="{method}" rrs="true"><action>{keep}</action></recv>'
 
 
 def mention_variables() -> str:
