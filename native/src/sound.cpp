@@ -1,12 +1,27 @@
 #include "sound.hpp"
 
+#include <pjmedia-audiodev/alsa.h>
 #include <pjsua-lib/pjsua.h>
+#include <vector>
 
 #define THIS_FILE "sound.cpp"
 
 namespace pj {
 
+void setAlsaDevices(const StringVector &names) PJSUA2_THROW(Error)
+{
+    if (names.size() > PJMEDIA_AUD_DEV_MAX_DEVS) { PJSUA2_RAISE_ERROR(PJ_ETOOMANY); }
+    std::vector<const char *> texts;
+    for (const std::string &name : names) texts.push_back(name.c_str());
+    PJSUA2_CHECK_EXPR(pjmedia_aud_alsa_set_devices(NULL, (unsigned)texts.size(), texts.data()));
+}
+
 EchoDevice::EchoDevice(int playdev, int recdev) : ExtraAudioDevice(playdev, recdev) {}
+
+void EchoDevice::open() PJSUA2_THROW(Error)
+{
+    ExtraAudioDevice::open();
+}
 
 void EchoDevice::setEcho(unsigned tailMs, unsigned options) PJSUA2_THROW(Error)
 {

@@ -11,7 +11,7 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -31,10 +31,14 @@ OPEN_S = 8.0  # a sound system that takes longer is given up
 CLOSE_S = 3.0
 
 _CONFIG = "ALSA_CONFIG_PATH"
+_MOST = 64  # devices that PJSIP can know
 _AEC3_RATES_HZ = (16_000, 32_000, 48_000)
 
 Pair = tuple[str, str]
 """ALSA names of a microphone and a loudspeaker."""
+
+_Opened = tuple[Any, tuple[int, int]]
+"""pjsua2's device, and the places of microphone and loudspeaker in PJSIP's list."""
 
 
 def echo_options(rate_hz: int) -> int:
@@ -52,7 +56,7 @@ class Devices:
         self._alsa_config: str | None = None
         self._helpers = Helpers("sound device", _enrol)
         self._opening = asyncio.Lock()
-        self._known: list[str] | None = None
+        self._known: list[str] = []
         self._open: dict[Pair, _Shared] = {}
         self._closing: dict[Future[None], Pair] = {}
 
@@ -93,7 +97,8 @@ class Devices:
         if (shared := self._open.get(pair)) is not None and not shared.lost:
             return shared
         await self._closed(pair)
-        work = self._helpers.run(lambda: self._open_natively(manager, pair))
+        in_use = [name for names in self._open for name in names]
+        work = self._helpers.run(lambda: self._open_natively(manager, pair, in_use))
         try:
             opened = await asyncio.wrap_future(work)
         except asyncio.CancelledError:  # nobody waits for it any more; should it open yet, it is closed again
@@ -108,33 +113,38 @@ class Devices:
         if busy:
             await asyncio.wait(busy, timeout=CLOSE_S)
 
-    def _open_natively(self, manager: Any, pair: Pair) -> tuple[Any, tuple[int, int]]:
-        """On a helper thread. Returns the device, and PJSIP's numbers of both halves."""
-        numbers = self._numbers(manager, pair)
-        native = pj.EchoDevice(numbers[1], numbers[0])
+    def _open_natively(self, manager: Any, pair: Pair, in_use: Iterable[str]) -> _Opened:
+        """On a helper thread."""
+        places = self._register(pair, in_use)
+        everything = manager.enumDev2()  # held by a name: its elements do not keep it alive
+        numbers = {device.name: n for n, device in enumerate(everything) if device.driver == "ALSA"}
+        if too_long := [name for name in pair if name not in numbers]:
+            raise MediaError(
+                f"the name {too_long[0]!r} is too long for PJSIP; give the device a shorter one in asound.conf"
+            )
+        native = pj.EchoDevice(numbers[pair[1]], numbers[pair[0]])
         try:
             native.open()
             if self._echo_tail_ms:
                 native.setEcho(self._echo_tail_ms, echo_options(self._rate_hz))
-            return native, numbers
+            return native, places
         except pj.Error as error:
             reason = error.reason
             native.close()
             del native, error  # the traceback must not keep them
         raise MediaError(_why_not(pair, reason, self._rate_hz))
 
-    def _numbers(self, manager: Any, pair: Pair) -> tuple[int, int]:
-        """PJSIP's numbers of both; it looks for devices, by opening each of them, only if it does not know these."""
-        if self._known is None or not set(pair) <= set(self._known):
-            manager.refreshDevs()
-            everything = manager.enumDev2()  # held by a name: its elements do not keep it alive
-            self._known = [device.name for device in everything]
-        missing = [name for name in pair if name not in self._known]
-        if missing:
-            raise MediaError(f"PJSIP does not list the sound device {missing[0]!r}, though ALSA does")
+    def _register(self, pair: Pair, in_use: Iterable[str]) -> tuple[int, int]:
+        """Makes both known to PJSIP, which looks whether they can be opened; what it saw earlier may be over.
+
+        Returns their places in PJSIP's list of ALSA devices. The place of a device in use never changes.
+        """
+        known = list(dict.fromkeys([*self._known, *pair]))
+        self._known = known if len(known) <= _MOST else list(dict.fromkeys([*in_use, *pair]))
+        pj.setAlsaDevices(pj.StringVector(self._known))
         return self._known.index(pair[0]), self._known.index(pair[1])
 
-    def _close_late(self, work: Future[tuple[Any, tuple[int, int]]]) -> None:
+    def _close_late(self, work: Future[_Opened]) -> None:
         if not work.cancelled() and work.exception() is None:
             native, _ = work.result()
             self._helpers.run(lambda: _close_natively(native))
@@ -154,16 +164,14 @@ class Devices:
 
     # ---- faults, and the end
 
-    def failed(self, direction: int, number: int) -> None:
+    def failed(self, direction: int, place: int) -> None:
         """A device has stopped working; it is not shared any more, so that the next call opens it anew."""
-        place = 0 if direction == pj.PJMEDIA_DIR_CAPTURE else 1
+        half = 0 if direction == pj.PJMEDIA_DIR_CAPTURE else 1
         for shared in self._open.values():
-            if shared.numbers[place] == number and not shared.lost:
+            if shared.places[half] == place and not shared.lost:
                 shared.lost = True
                 log.warning(
-                    "the sound device %s has failed; %d calls on it go on without sound",
-                    shared.pair[place],
-                    shared.users,
+                    "the sound device %s failed; its %d calls go on without it", shared.pair[half], shared.users
                 )
 
     async def close(self) -> None:
@@ -234,8 +242,8 @@ def _why_not(pair: Pair, reason: str, rate_hz: int) -> str:
 class _Shared:
     """One open pair of devices, used by any number of calls."""
 
-    def __init__(self, pair: Pair, native: Any, numbers: tuple[int, int]) -> None:
-        self.pair, self.numbers = pair, numbers
+    def __init__(self, pair: Pair, native: Any, places: tuple[int, int]) -> None:
+        self.pair, self.places = pair, places
         self.users = 0
         self.lost = False
         self._native = native

@@ -210,9 +210,9 @@ class PjStack:
                 account.transport_fault(remote, fault)
             account.transport_gone(key, cause)
 
-    def on_device_failed(self, direction: int, number: int) -> None:
+    def on_device_failed(self, direction: int, place: int) -> None:
         """A sound device has stopped: unplugged, or its sound server is gone."""
-        self._devices.failed(direction, number)
+        self._devices.failed(direction, place)
 
     # ---- what there is
 
