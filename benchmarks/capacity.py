@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.farside import FarSide
-from benchmarks.phones import Phone, Pjsua, Settings, Softphone
+from benchmarks.phones import Does, Phone, Pjsua, Settings, Softphone
 from benchmarks.processes import BenchError, cpu_s, memory_mb, spent_s
 from benchmarks.sound import write_wav
+
+SOUND_LEAST = 0.4
+"""Less sound than this share of the packets, where a file should be heard all the time, is not the work meant."""
 
 SETTLE_S = 1.0
 """From the last connection until the figures count: jitter buffers have settled by then."""
@@ -89,6 +92,9 @@ class _Window:
         phone.child.alive()
         if heard["calls"] != count:
             raise BenchError(f"{phone.name}: {heard['calls']} of {count} calls were heard at the far end")
+        sound = heard["changed"] / (count * lasted_s * 50)
+        if phone.does is not Does.NOTHING and sound < SOUND_LEAST:
+            raise BenchError(f"{phone.name}: only {sound:.0%} of its packets were sound")
         return Sample(
             phone.name,
             count,
@@ -98,7 +104,7 @@ class _Window:
             late=heard["late"],
             lost=heard["lost"],
             worst_gap_ms=heard["worst_gap_ms"],
-            sound=heard["changed"] / (count * lasted_s * 50),
+            sound=sound,
         )
 
 

@@ -36,12 +36,10 @@ _STAMP = struct.Struct("@qq")
 
 @dataclass(slots=True)
 class Report:
-    """What the far end knows. `up`: calls that run; `confirmed`: those whose ACK came; `late_ticks`: its own delays."""
+    """What the far end knows. `up`: calls that run; `confirmed`: those of them whose ACK came."""
 
     up: int
     confirmed: int
-    taken: int
-    late_ticks: int
     heard: Heard = field(default_factory=Heard)
 
 
@@ -57,7 +55,7 @@ class FarEnd:
         self._voices: dict[str, tuple[Address, Voice]] = {}
         self._phases: list[list[tuple[Address, Voice]]] = [[] for _ in range(PHASES)]
         self._ears: dict[Address, Ear] = {}
-        self._phase = self._taken = self._late_ticks = 0
+        self._phase = self._taken = 0
 
     def run(self) -> None:
         """Serves until its input ends."""
@@ -113,11 +111,7 @@ class FarEnd:
             _send(self._rtp, voice.packet(), address)
         self._phase = (self._phase + 1) % PHASES
         due_s += FRAME_S / PHASES
-        late_s = time.monotonic() - due_s
-        if late_s < FRAME_S:
-            return due_s
-        self._late_ticks += 1
-        return due_s + late_s
+        return max(due_s, time.monotonic() - FRAME_S)  # after a long delay of its own it does not make up for it
 
     def _listen(self) -> None:
         receive, ears = self._rtp.recvmsg, self._ears
@@ -135,7 +129,6 @@ class FarEnd:
         words = os.read(sys.stdin.fileno(), 4096).decode().split()
         for word in words:
             if word == "reset":
-                self._late_ticks = 0
                 for ear in self._ears.values():
                     ear.forget()
             elif word == "report":
@@ -143,8 +136,7 @@ class FarEnd:
         return bool(words)
 
     def _report(self) -> Report:
-        up, confirmed = len(self._answerer.calls), len(self._answerer.confirmed)
-        report = Report(up, confirmed, self._taken, self._late_ticks)
+        report = Report(len(self._answerer.calls), len(self._answerer.confirmed))
         for ear in self._ears.values():
             report.heard.add(ear)
         return report

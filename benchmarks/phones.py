@@ -76,7 +76,7 @@ class Phone(ABC):
 
     def __init__(self, child: Child, far: FarSide, does: Does) -> None:
         self.child, self.far = child, far
-        self._does = does
+        self.does = does
         self.calls = 0
 
     @property
@@ -89,7 +89,7 @@ class Phone(ABC):
             self._dial(count - self.calls)
         self.calls = count
         self.far.wait_for_calls(count)
-        if self._does is Does.TALK:
+        if self.does is Does.TALK:
             self._talk()
         self.child.alive()
 
