@@ -16,7 +16,7 @@ class FarSide:
         command = [PYTHON, "-m", "benchmarks.farend", "--codec", codec]
         self._child = Child(command, folder / "farend.log", talks=True)
         self.codec = codec
-        self.port = int(self._read()["port"])
+        self.port = 0
 
     def _read(self) -> dict[str, Any]:
         line = self._child.read_line()
@@ -39,6 +39,11 @@ class FarSide:
         until(lambda: self.report()["confirmed"] == count, f"{count} calls at the far end")
 
     def __enter__(self) -> FarSide:
+        try:
+            self.port = int(self._read()["port"])
+        except BaseException:
+            self._child.kill()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,7 +16,7 @@ from benchmarks.daemons import Daemon, daemon, lab
 from benchmarks.farside import FarSide
 from benchmarks.fastclient import FastClient
 from benchmarks.phones import HOST, daemon_config
-from benchmarks.processes import PYTHON, BenchError, cpu_s, spent_s
+from benchmarks.processes import PYTHON, BenchError, cpu_s, memory_mb, spent_s
 from benchmarks.stats import Spread, Times
 
 ECHO = "9196"
@@ -43,6 +43,7 @@ class Latency:
     serves: Times
     registered: Times
     idle_percent: float
+    memory_mb: float
     status: Times
     digits: Times
     setup: Mapping[str, Times]
@@ -59,6 +60,7 @@ def measure(amounts: Amounts, say: Say) -> Latency:
         serves, registered = start_times(configs["tls"], amounts.starts)
         with daemon(configs["tls"]) as phone:
             idle = idle_percent(phone, amounts.idle_s)
+            rest_mb = memory_mb(phone.child.pid)
             status = status_times(phone.client, amounts.requests)
             digits = digits_times(phone.client, amounts.requests)
         setup = {}
@@ -72,7 +74,9 @@ def measure(amounts: Amounts, say: Say) -> Latency:
         with daemon(_caller(far)) as phone:
             setup["udp, no digest, the bare far end"] = setup_times(phone.client, target, amounts.calls)
             rates, costs = zip(*(churn(phone, target, amounts.churned) for _ in range(3)), strict=True)
-    return Latency(help_, bare, serves, registered, idle, status, digits, setup, Spread.of(rates), Spread.of(costs))
+    return Latency(
+        help_, bare, serves, registered, idle, rest_mb, status, digits, setup, Spread.of(rates), Spread.of(costs)
+    )
 
 
 def _caller(far: FarSide) -> dict[str, Any]:

@@ -94,6 +94,9 @@ class Phone(ABC):
         self.child.alive()
 
     @abstractmethod
+    def _wait_until_ready(self) -> None: ...
+
+    @abstractmethod
     def _dial(self, count: int) -> None: ...
 
     @abstractmethod
@@ -105,6 +108,11 @@ class Phone(ABC):
         self.child.kill()
 
     def __enter__(self) -> Phone:
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,6 +134,8 @@ class Softphone(Phone):
         command: list[str | Path] = [PYTHON, "-m", "benchmarks.talking", "--config", config, "--wav", wav]
         super().__init__(Child(command, folder / "softphone.log", env={SECRET: "bench"}), far, settings.does)
         self.control = ControlClient(socket)
+
+    def _wait_until_ready(self) -> None:
         until(self._ready, "the daemon's start")
 
     def _ready(self) -> bool:
@@ -187,6 +197,8 @@ class Pjsua(Phone):
             *(("--auto-play",) if settings.does is Does.PLAY else ()),
         ]
         super().__init__(Child(command, folder / "pjsua.log"), far, settings.does)
+
+    def _wait_until_ready(self) -> None:
         until(lambda: self.child.alive() and ">>>" in self.child.words(), "pjsua's start")
 
     def _dial(self, count: int) -> None:

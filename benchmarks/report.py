@@ -107,6 +107,7 @@ def _times(found: Latency) -> Grid:
         grid.add_row(name, *values, str(times.count))
     grid.add_section()
     grid.add_row("idle, two accounts by TLS, % of a core", f"{found.idle_percent:.2f}")
+    grid.add_row("memory at rest, MB", f"{found.memory_mb:.0f}")
     rate, cost = found.calls_per_s, found.cpu_ms_per_call
     grid.add_row("calls set up and torn down per second", f"{rate.middle:.0f}", "", f"{rate.least:.0f}", "3 runs")
     grid.add_row("CPU ms for each of these", f"{cost.middle:.2f}", "", f"{cost.least:.2f}", "3 runs")
