@@ -123,8 +123,12 @@ class PjMixer:
         Else its jitter buffer fills: the figures then speak of loss that is none, and who listens later hears old
         sound.
         """
-        if port.media is not None and self._drain is not None:
+        if port.media is None or self._drain is None:
+            return
+        try:
             port.media.startTransmit(self._drain)
+        except pj.Error as error:  # the call ended between two turns of the loop
+            log.info("%s is not read: %s", port.name, error.reason)
 
     def _wake(self) -> None:
         for key, pcm in self.hub.drain():
