@@ -77,7 +77,7 @@ def test_a_device_that_is_not_there() -> None:
     usb = {"name": "USB Headset", "inputs": 1, "outputs": 0, "driver": "ALSA", "default_rate_hz": 48000}
     found = list(check_build(static(audio={"device": "headset"}), printing(REPORT | {"devices": [usb]})))
     assert [f.text for f in found if f.state == "fail" and f.title == "devices"] == [
-        "there is no 'headset' with outputs, which the configuration names"
+        "the configuration names 'headset': there is no loudspeaker named 'headset' (there is: none at all)"
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -229,6 +231,14 @@ def test_a_sound_system_that_hangs_holds_nobody_up(
         await sound.used_by(0)
 
     act(scene, **ANSWERING)
+
+
+def test_the_phone_ends_while_its_sound_system_hangs(sound: SoundSystem, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.e2e.frozen_end", str(tmp_path), str(sound.pid)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    text = "the sound system hangs; left open: kiosk_mic and kiosk_speaker\n"
+    assert (done.returncode, done.stderr) == (0, text)
+    assert float(done.stdout) < devices.CLOSE_S + 3
 
 
 @pytest.mark.parametrize(("rate_hz", "least_db"), [(16_000, 20), (8_000, 8)])

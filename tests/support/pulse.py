@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -27,6 +28,7 @@ from softphone.testing.audio import Sound, write_wav
 
 RATE_HZ = 16_000
 _DEADLINE_S = 15.0
+_INSTALL = "apt-get install pulseaudio pulseaudio-utils libasound2-plugins"
 _SINKS = ("speaker", "room", "desk_speaker", "desk_room")
 _LATENCY = "--latency-msec=20"
 _RECORD = (_LATENCY, "--file-format=wav", "--format=s16le", "--channels=1", f"--rate={RATE_HZ}")
@@ -117,6 +119,7 @@ class SoundSystem:
             "--log-level=error",
         ]
         command += ["--disable-shm=yes", "--realtime=no", "--high-priority=no", "-F", str(script)]
+        assert all(map(shutil.which, ("pulseaudio", "pactl", "paplay"))), f"PulseAudio is not installed: {_INSTALL}"
         with (self.folder / "pulse.log").open("ab") as log:
             self._server = subprocess.Popen(command, env=os.environ | self._private, stdout=log, stderr=log)
         deadline = time.monotonic() + _DEADLINE_S
@@ -131,6 +134,11 @@ class SoundSystem:
             self._server = None
             server.kill()
             server.wait(_DEADLINE_S)
+
+    @property
+    def pid(self) -> int:
+        assert self._server is not None
+        return self._server.pid
 
     def freeze(self) -> None:
         """It takes and gives no more sound, and says nothing."""

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from softphone.cli.doctor.findings import Area, Finding
+from softphone.errors import MediaError
+from softphone.stacks.pjsip.alsa import AlsaDevice
+from softphone.stacks.pjsip.device_names import choose
 
 if TYPE_CHECKING:
     from softphone.config import Config
@@ -73,11 +76,13 @@ def _devices(config: Config | None, found: Sequence[dict[str, Any]]) -> Iterator
     if found:
         listed = ", ".join(f"{d['name']} ({d['inputs']} in, {d['outputs']} out)" for d in found)
         yield SOUND.ok("devices", listed)
+    devices = [AlsaDevice(d["name"], "", d["inputs"] > 0, d["outputs"] > 0) for d in found]
     for name, key in sorted(_named(config)):
-        kind = "inputs" if key == "input" else "outputs"
-        if not any(name.lower() in d["name"].lower() and d[kind] for d in found):
+        try:
+            choose(name, key == "input", devices)
+        except MediaError as error:
             cure = "plug it in, or take a name from this list or from `softphone devices`"
-            yield SOUND.fail("devices", f"there is no {name!r} with {kind}, which the configuration names", cure)
+            yield SOUND.fail("devices", f"the configuration names {name!r}: {error}", cure)
 
 
 def _named(config: Config | None) -> set[tuple[str, str]]:

@@ -109,9 +109,12 @@ class Devices:
 
     async def _closed(self, pair: Pair) -> None:
         """Waits until what is just being closed is free again."""
-        busy = [asyncio.wrap_future(f) for f, names in self._closing.items() if set(names) & set(pair)]
-        if busy:
-            await asyncio.wait(busy, timeout=CLOSE_S)
+        await self._wait(work for work, names in self._closing.items() if set(names) & set(pair))
+
+    @staticmethod
+    async def _wait(closing: Iterable[Future[None]]) -> None:
+        if waiting := [asyncio.wrap_future(work) for work in closing]:
+            await asyncio.wait(waiting, timeout=CLOSE_S)
 
     def _open_natively(self, manager: Any, pair: Pair, in_use: Iterable[str]) -> _Opened:
         """On a helper thread."""
@@ -179,10 +182,10 @@ class Devices:
         for shared in list(self._open.values()):
             self._close(shared)
         self._open.clear()
-        if waiting := [asyncio.wrap_future(work) for work in self._closing]:
-            _, stuck = await asyncio.wait(waiting, timeout=CLOSE_S)
-            if stuck:
-                log.warning("%d sound devices could not be closed within %g s and are left behind", len(stuck), CLOSE_S)
+        await self._wait(self._closing)
+        for work, pair in self._closing.items():
+            if not work.done():
+                log.warning("the sound system hangs; left open: %s", _both(*pair))
         self._helpers.close()
 
 

@@ -1,4 +1,4 @@
-"""Installs what the interop tests need beside the project: SIPp, and Asterisk 22 in a folder of its own.
+"""Installs what the tests need beside the project: SIPp, PulseAudio, and Asterisk 22 in a folder of its own.
 
     python3 tests/interop/peers/install.py
 
@@ -14,8 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests.interop.peers.asterisk.root import RootError, ensure_root  # noqa: E402
 
-# command that proves it -> Debian package
-TOOLS = {"sipp": "sip-tester", "mmdebstrap": "mmdebstrap"}
+# what is used of it -> Debian package; the last three make the sound cards of tests/support/pulse.py
+TOOLS = {
+    "sipp": "sip-tester",
+    "mmdebstrap": "mmdebstrap",
+    "pulseaudio": "pulseaudio",
+    "paplay": "pulseaudio-utils",
+    "libasound_module_pcm_pulse.so": "libasound2-plugins",
+}
 
 
 def missing_packages() -> list[str]:
