@@ -99,11 +99,6 @@ class SippRun:
             self._process.kill()
         self._process.wait(timeout=10)
 
-    @property
-    def ended(self) -> bool:
-        """Whether SIPp is done, well or not."""
-        return self._process.poll() is not None
-
     def wait(self) -> Result:
         """Waits until all calls are over.
 
