@@ -30,6 +30,7 @@ from softphone.stacks.pjsip import messages, sdp
 from softphone.stacks.pjsip.failures import Fault, status_fault, text_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.leg import PjLeg, _Call
+from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.settings import account_config, first_hop
 from softphone.stacks.pjsip.where import LookupFailed, Target, local_address, look_up
 
@@ -75,7 +76,7 @@ class _Account(pj.Account):
     def onRegState(self, prm: Any) -> None:
         answered = bool(prm.rdata.wholeMsg)
         key = pj.accountTransport(self.getId()) if answered else 0
-        self._post("on_answer", _Answer(prm.code, prm.reason, prm.status, prm.expiration, answered, key))
+        self._post("on_answer", _Answer(prm.code, readable(prm.reason), prm.status, prm.expiration, answered, key))
 
     @callback
     def onIncomingCall(self, prm: Any) -> None:

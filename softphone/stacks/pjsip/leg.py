@@ -33,6 +33,7 @@ from softphone.stacks.base import (
 from softphone.stacks.pjsip import messages
 from softphone.stacks.pjsip.failures import status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
+from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.mixer import BridgePort
 
 if TYPE_CHECKING:
@@ -96,14 +97,14 @@ class _Call(pj.Call):
                 pj.PJSIP_EVENT_TIMER,
             )
             status = event.src.status if local and event.type == pj.PJSIP_EVENT_TRANSPORT_ERROR else 0
-            code, reason = self._redirected or (0 if local else info.lastStatusCode, info.lastReason)
+            code, reason = self._redirected or (0 if local else info.lastStatusCode, readable(info.lastReason))
             self._post("ended", _Ended(code, reason, bye, status, found, self._last))
 
     @callback
     def onCallRedirected(self, prm: Any) -> int:
         """A 3xx ends the call; PJSIP itself would tell it as 487."""
         answer = prm.e.body.tsxState.tsx
-        self._redirected = (answer.statusCode, answer.statusText)
+        self._redirected = (answer.statusCode, readable(answer.statusText))
         return int(pj.PJSIP_REDIRECT_STOP)
 
     @callback
@@ -120,9 +121,9 @@ class _Call(pj.Call):
             return
         if tsx.method == "INVITE" and 100 < tsx.statusCode < 200 and event.type == pj.PJSIP_EVENT_RX_MSG:
             text = event.src.rdata.wholeMsg
-            self._post("progress", tsx.statusCode, tsx.statusText, messages.has_sdp(text))
+            self._post("progress", tsx.statusCode, readable(tsx.statusText), messages.has_sdp(text))
         elif tsx.method == "INFO" and tsx.state == pj.PJSIP_TSX_STATE_COMPLETED:
-            self._post("info_answered", tsx.statusCode, tsx.statusText)
+            self._post("info_answered", tsx.statusCode, readable(tsx.statusText))
 
     @callback
     def onCallMediaState(self, prm: Any) -> None:

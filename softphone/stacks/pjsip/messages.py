@@ -32,6 +32,23 @@ _COMPACT = {
 _SECRET = frozenset({"authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info"})
 
 
+def readable(text: str) -> str:
+    """Text of the far end as text for everybody.
+
+    Bytes that are no UTF-8 reach us as lone surrogates (PEP 383), which no encoder would take any further. Old PBXs
+    write names in Latin-1, or what Windows made of it, so that is how they are read.
+    """
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        pass
+    try:
+        return text.encode(errors="surrogateescape").decode("cp1252", errors="replace")
+    except UnicodeEncodeError:
+        return text.encode(errors="replace").decode()
+
+
 def headers(message: str) -> Headers:
     """All headers by full name; folded lines joined; names keep the sender's spelling except for compact forms.
 
@@ -45,7 +62,7 @@ def headers(message: str) -> Headers:
         name = name.strip()
         if not colon or not name or name.lower() in _SECRET:
             continue
-        found.setdefault(_COMPACT.get(name.lower(), name), []).append(value.strip())
+        found.setdefault(_COMPACT.get(name.lower(), readable(name)), []).append(readable(value.strip()))
     return found
 
 
@@ -58,7 +75,7 @@ def first(found: Headers, name: str) -> str:
 def request_uri(message: str) -> str:
     """The Request-URI of a request, '' for anything else."""
     match = re.match(r"[A-Z]+ (\S+) SIP/2\.0", message)
-    return match[1] if match else ""
+    return readable(match[1]) if match else ""
 
 
 def has_sdp(message: str) -> bool:

@@ -19,6 +19,7 @@ from softphone.stacks.pjsip.account import PjAccount
 from softphone.stacks.pjsip.devices import Devices
 from softphone.stacks.pjsip.failures import certificate_fault, status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
+from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.mixer import PjMixer
 from softphone.stacks.pjsip.settings import StackOptions, endpoint_config, tls_config, transport_config
 from softphone.stacks.pjsip.where import may_listen
@@ -68,7 +69,7 @@ def _names(certificate: Any) -> str:
     if certificate.isEmpty():
         return ""
     found = [name.name for name in certificate.subjectAltName] or [certificate.subjectCn]
-    return ", ".join(found[:4])
+    return readable(", ".join(found[:4]))
 
 
 class PjStack:

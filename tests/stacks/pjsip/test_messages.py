@@ -92,6 +92,23 @@ def test_whether_there_is_a_session_description(head: str, carries: bool) -> Non
     assert messages.has_sdp(f"SIP/2.0 183 Session Progress\r\n{head}\r\n\r\nv=0") is carries
 
 
+def test_names_in_latin_1_are_read_as_such() -> None:
+    message = b'INVITE sip:\xe9@a SIP/2.0\r\nFrom: "J\xf6rg \x80\x81" <sip:a@b>\r\nTo: "J\xc3\xb6rg" <sip:c@d>\r\n\r\n'
+    text = message.decode(errors="surrogateescape")  # as SWIG hands it over
+    found = messages.headers(text)
+    assert found["From"] == ['"J\xf6rg \u20ac\ufffd" <sip:a@b>']
+    assert found["To"] == ['"J\xf6rg" <sip:c@d>']
+    assert messages.request_uri(text) == "sip:\xe9@a"
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+@example("\ud800\udcff\xe4")
+def test_whatever_comes_can_be_sent_on(text: str) -> None:
+    messages.readable(text).encode()
+    for name, values in messages.headers(f"X\r\n{text}").items():
+        "".join([name, *values]).encode()
+
+
 @given(st.text())
 @example("\r\n\r\n\r\n")
 @example("INVITE sip:a@b SIP/2.0\r\n \r\n\t\r\nA")
