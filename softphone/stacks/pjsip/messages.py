@@ -29,6 +29,8 @@ _COMPACT = {
     "y": "Identity",
 }
 
+_CONTROLS = {9: " "} | {code: "\ufffd" for code in (*range(9), *range(10, 32), *range(127, 160))}
+
 _SECRET = frozenset({"authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info"})
 
 
@@ -36,8 +38,13 @@ def readable(text: str) -> str:
     """Text of the far end as text for everybody.
 
     Bytes that are no UTF-8 reach us as lone surrogates (PEP 383), which no encoder would take any further. Old PBXs
-    write names in Latin-1, or what Windows made of it, so that is how they are read.
+    write names in Latin-1, or what Windows made of it, so that is how they are read. Control characters, which could
+    speak to somebody's terminal, are replaced.
     """
+    return _decoded(text).translate(_CONTROLS)
+
+
+def _decoded(text: str) -> str:
     try:
         text.encode()
         return text

@@ -103,8 +103,11 @@ def test_names_in_latin_1_are_read_as_such() -> None:
 
 @given(st.text(st.characters(exclude_categories=[])))
 @example("\ud800\udcff\xe4")
+@example("\x1b]0;owned\x07\t\x9b31m")
 def test_whatever_comes_can_be_sent_on(text: str) -> None:
-    messages.readable(text).encode()
+    readable = messages.readable(text)
+    readable.encode()
+    assert not any(char < " " or "\x7f" <= char < "\xa0" for char in readable)
     for name, values in messages.headers(f"X\r\n{text}").items():
         "".join([name, *values]).encode()
 
