@@ -85,7 +85,7 @@ class _Account(pj.Account):
         if owner is None:
             return
         call = _Call(self, self._hop, owner.rewrite, call_id=prm.callId)
-        self._post("on_incoming", call, prm.rdata.wholeMsg)
+        self._post("on_incoming", call, prm.rdata.wholeMsg, prm.rdata.srcAddress)
 
     @callback
     def onSendRequest(self, prm: Any) -> None:
@@ -242,8 +242,9 @@ class PjAccount:
         self._legs.add(leg)
         return leg
 
-    def on_incoming(self, call: _Call, message: str) -> None:
+    def on_incoming(self, call: _Call, message: str, source: str) -> None:
         found = messages.headers(message)
+        called = messages.request_uri(message)
         caller = NameAddr.parse(messages.first(found, "From"))
         sip_call_id = messages.first(found, "Call-ID")
         leg = PjLeg.incoming(self, call, sip_call_id)
@@ -251,14 +252,28 @@ class PjAccount:
         if self._closed:
             leg.reject(480)
             return
+        if not self._is_meant(called, messages.first(found, "To"), source):
+            log.warning("a call from %s for %s is refused: nobody of that name is here", source, called)
+            leg.reject(404)
+            return
         invite = IncomingInvite(
             caller=caller.uri,
             caller_name=caller.display_name,
-            called=messages.request_uri(message),
+            called=called,
             sip_call_id=sip_call_id,
             headers=found,
         )
         leg.listen(self._sink.incoming(leg, invite))
+
+    def _is_meant(self, called: str, to: str, source: str) -> bool:
+        """Whether an INVITE is for this account. PJSIP gives us those that are for nobody as well: scanners' calls.
+
+        The PBX itself (`source`, address:port) may name us as it likes, such as by a number of its own.
+        """
+        users = {NameAddr(called).user.casefold(), NameAddr.parse(to).user.casefold()}
+        if self.settings.username.casefold() in users:
+            return True
+        return self._target is not None and source.rpartition(":")[0].strip("[]") == self._target.address
 
     def leg_over(self, leg: PjLeg) -> None:
         self._legs.discard(leg)
