@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -30,6 +30,7 @@ from softphone.engine import fsm, policy
 from softphone.engine.account import Account
 from softphone.engine.accounts import Accounts
 from softphone.engine.call import Call
+from softphone.engine.conferences import Conferences
 from softphone.engine.headers import checked
 from softphone.engine.views import (
     AccountCounts,
@@ -38,6 +39,7 @@ from softphone.engine.views import (
     AudioRoute,
     CallCounts,
     CallView,
+    ConferenceView,
     DeviceView,
     NativeInfo,
     ProviderStatus,
@@ -55,6 +57,9 @@ log = logging.getLogger(__name__)
 ENDED_KEPT_S = 600.0
 ENDED_KEPT = 2000
 """Ended calls can be asked about for ENDED_KEPT_S seconds; at most so many are kept."""
+
+MAX_REDIRECTS = 5
+"""How many 3xx answers a call follows, where `calls.follow_redirects` allows it."""
 
 END_PATIENCE_S = 6.0
 """How long stopping waits for calls to confirm their end."""
@@ -84,7 +89,14 @@ class Agent:
             new_id=self._new_id,
             tasks=self._tasks,
         )
-        self._accounts = Accounts(stack, self._world, on_incoming=self._incoming, on_secret=self._fresh_secret)
+        self._accounts = Accounts(
+            stack,
+            self._world,
+            on_incoming=self._incoming,
+            on_transferred=self._transferred,
+            on_secret=self._fresh_secret,
+        )
+        self._conferences = Conferences(self._world)
         self._provisioner = Provisioner(config, bus, self._apply)
 
     def _new_id(self, prefix: str) -> str:
@@ -188,6 +200,10 @@ class Agent:
         """Takes the contact back until `register`."""
         self._accounts.get(name).unregister()
 
+    def set_dnd(self, name: str, on: bool) -> None:
+        """Do not disturb: from now on callers of this account are refused (`dnd_code`), or ring again."""
+        self._accounts.get(name).set_dnd(on)
+
     async def refresh_provider(self) -> ProviderStatus:
         """Reads the extension list now. Raises Conflict where there is no provider."""
         await self._provisioner.refresh()
@@ -224,7 +240,8 @@ class Agent:
         if limit_s <= 0:
             raise UsageError("ring_timeout_s must be more than 0")
         call = self._new_call(owner, fsm.CallState("dialing", True, limit_s, self._max_s), remote=uri, called=target)
-        leg = owner.carrier.invite(OutgoingInvite(uri, extra), call)
+        redirects = MAX_REDIRECTS if self._world.calls.follow_redirects else 0
+        leg = owner.carrier.invite(OutgoingInvite(uri, extra, redirects), call)
         self._begin(call, audio)
         call.dial(leg)
         return call.view()
@@ -235,7 +252,7 @@ class Agent:
             and len(self._calls) < self._world.calls.max_calls
             and self._calls_of(account.id) < account.settings.max_calls
         )
-        decision = policy.decide(invite.caller, account.settings.incoming, room=room)
+        decision = policy.decide(invite.caller, account.settings.incoming, room=room, dnd_code=account.dnd_code)
         state = fsm.CallState("incoming", False, self._world.calls.answer_timeout_s, self._max_s)
         call = self._new_call(
             account,
@@ -246,6 +263,18 @@ class Agent:
         )
         self._begin(call, None)
         call.offer(leg, invite, decision)
+        return call
+
+    def _transferred(self, account: Account, leg: Leg, target: str, origin: LegSink | None) -> LegSink:
+        """The far end of a call sent us to `target`, and the account's policy has let the stack call there."""
+        state = fsm.CallState("dialing", True, self._world.calls.ring_timeout_s, self._max_s)
+        call = self._new_call(account, state, remote=target, called=target)
+        self._begin(call, None)
+        if isinstance(origin, Call):
+            origin.transferred(target, call.id)
+        call.dial(leg)
+        if self._state != "running":
+            call.end("shutdown")
         return call
 
     def _new_call(
@@ -281,6 +310,7 @@ class Agent:
 
     def _over(self, call: Call) -> None:
         self._calls.pop(call.id, None)
+        self._conferences.call_over(call)
         self._ended[call.id] = (time.monotonic(), call)
         while self._ended:
             ended_at_s, _ = next(iter(self._ended.values()))
@@ -317,6 +347,34 @@ class Agent:
         if not reason.isprintable() or len(reason) > 128:
             raise UsageError("a reason phrase is one line of at most 128 characters")
         self._running(call_id).reject(code, reason)
+
+    def redirect(self, call_id: str, target: str) -> None:
+        """Sends the caller of an incoming call elsewhere (302)."""
+        call = self._running(call_id)
+        call.redirect(target_uri(target, call.account.domain))
+
+    def hold(self, call_id: str) -> None:
+        """Neither side hears the other; `call.hold` tells when it is in force, `call.hold_failed` if it cannot be."""
+        self._running(call_id).hold(True)
+
+    def resume(self, call_id: str) -> None:
+        self._running(call_id).hold(False)
+
+    def mute(self, call_id: str) -> None:
+        """The far end hears nothing of our side any more; what it says is still heard."""
+        self._running(call_id).mute(True)
+
+    def unmute(self, call_id: str) -> None:
+        self._running(call_id).mute(False)
+
+    def transfer(self, call_id: str, target: str, *, headers: Mapping[str, str] | None = None) -> None:
+        """Sends the far end to a number or URI (blind); `call.transfer` tells how it goes."""
+        call = self._running(call_id)
+        call.transfer(target_uri(target, call.account.domain), checked(headers or {}))
+
+    def transfer_to(self, call_id: str, other_id: str, *, headers: Mapping[str, str] | None = None) -> None:
+        """Connects the far ends of two calls of ours with each other (attended), and leaves both."""
+        self._running(call_id).transfer_to(self._running(other_id), checked(headers or {}))
 
     def hang_up(self, call_id: str) -> None:
         """Ends a call in any state. An ended one is left as it is."""
@@ -380,6 +438,33 @@ class Agent:
             except TimeoutError:
                 pass
         return self.call(call_id)
+
+    # ---- conferences
+
+    def conferences(self) -> list[ConferenceView]:
+        return self._conferences.views()
+
+    def conference(self, conference_id: str) -> ConferenceView:
+        return self._conferences.view(conference_id)
+
+    def start_conference(self, calls: Sequence[str], *, local: bool = True) -> ConferenceView:
+        """Merges calls, so that all hear each other; without `local` our side steps out (two calls: a bridge)."""
+        return self._conferences.start([self._running(call) for call in calls], local=local)
+
+    def add_to_conference(self, conference_id: str, call_id: str) -> ConferenceView:
+        return self._conferences.add(conference_id, self._running(call_id))
+
+    def remove_from_conference(self, conference_id: str, call_id: str) -> None:
+        """The call goes on by itself."""
+        self._conferences.remove(conference_id, call_id)
+
+    def set_conference_local(self, conference_id: str, local: bool) -> ConferenceView:
+        """Whether our side takes part."""
+        return self._conferences.set_local(conference_id, local)
+
+    def end_conference(self, conference_id: str) -> None:
+        """Splits it: every call goes on by itself."""
+        self._conferences.end(conference_id)
 
     # ---- the whole
 

@@ -140,6 +140,16 @@ class AccountUnregistered(Event):
     account: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountDnd(Event):
+    """Do-not-disturb was switched on or off: callers of this account are refused with `code`."""
+
+    type: ClassVar[str] = "account.dnd"
+    account: str
+    on: bool
+    code: int
+
+
 # ---- calls
 
 
@@ -199,6 +209,69 @@ class CallMedia(CallEvent):
     direction: str
     srtp: str  # the suite, "" for plain RTP
     remote: str  # address:port that media goes to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHold(CallEvent):
+    """Somebody holds the call, or resumed it. `by`: local or remote; both can hold at once."""
+
+    type: ClassVar[str] = "call.hold"
+    by: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHoldFailed(CallEvent):
+    """Our side could not hold (`held` true) or resume the call; it is as it was. `code` 0: there was no answer."""
+
+    type: ClassVar[str] = "call.hold_failed"
+    held: bool
+    code: int
+    reason: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMuted(CallEvent):
+    """The far end hears nothing of our side any more, or hears it again."""
+
+    type: ClassVar[str] = "call.muted"
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransfer(CallEvent):
+    """A transfer that our side asked for. `state`: requested, progress, done (the call ends) or failed (it goes on).
+
+    `code` and `reason` are what the far end reports of its new call, 0 where it said nothing. `consulted`: the call
+    whose far end the other one is connected to, empty for a blind transfer.
+    """
+
+    type: ClassVar[str] = "call.transfer"
+    state: str
+    target: str
+    consulted: str
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransferAsked(CallEvent):
+    """The far end asks us to call `target` instead. `new_call` does so, if the account's `transfers` allows it."""
+
+    type: ClassVar[str] = "call.transfer_asked"
+    target: str
+    accepted: bool
+    new_call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRedirected(CallEvent):
+    """The far end answered 3xx, and the call goes on to `target` (calls.follow_redirects)."""
+
+    type: ClassVar[str] = "call.redirected"
+    code: int
+    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +336,36 @@ class CallEnded(CallEvent):
     cause: str
     duration_s: float
     quality: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConferenceEvent(Event):
+    """Base of what happens to a conference. `calls` are its members, `local` tells whether our side takes part."""
+
+    conference: str
+    calls: list[str]
+    local: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConferenceStarted(ConferenceEvent):
+    """These calls hear each other now."""
+
+    type: ClassVar[str] = "conference.started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConferenceChanged(ConferenceEvent):
+    """A call came or went, or our side did."""
+
+    type: ClassVar[str] = "conference.changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConferenceEnded(ConferenceEvent):
+    """It was split, or fewer than two calls were left. `calls` are those that go on by themselves."""
+
+    type: ClassVar[str] = "conference.ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,16 +25,26 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "account.failed": lambda e: _registration_failed(e),
     "account.connection_lost": lambda e: f"connection lost: {e['cause']}",
     "account.unregistered": lambda e: "unregistered",
+    "account.dnd": lambda e: f"do not disturb: callers get {e['code']}" if e["on"] else "may be disturbed again",
     "call.dialing": lambda e: f"calling {e['target']}",
     "call.incoming": lambda e: f"{e['caller_name']} {e['caller']} calls {e['called']}".strip(),
     "call.progress": lambda e: _progress(e),
     "call.answered": lambda e: "answered" if e["by"] == "remote" else "answered here",
     "call.media": lambda e: _media(e),
+    "call.hold": lambda e: _hold(e),
+    "call.hold_failed": lambda e: f"not {'held' if e['held'] else 'resumed'}: {e['cause']}",
+    "call.muted": lambda e: "muted: the far end hears nothing" if e["muted"] else "no longer muted",
+    "call.transfer": lambda e: _transfer(e),
+    "call.transfer_asked": lambda e: _transfer_asked(e),
+    "call.redirected": lambda e: f"sent on to {e['target']} ({e['code']})",
     "call.unencrypted": lambda e: f"not encrypted: {e['cause']}",
     "call.digit": lambda e: f"the far end pressed {e['digit']}",
     "call.digits_sent": lambda e: f"digits sent: {e['digits']} ({e['method']})",
     "call.digits_failed": lambda e: f"digits {e['digits']} not sent ({e['sent']} were): {e['cause']}",
     "call.ended": lambda e: _ended(e),
+    "conference.started": lambda e: f"{e['conference']}: {_members(e)} hear each other",
+    "conference.changed": lambda e: f"{e['conference']}: now {_members(e)}",
+    "conference.ended": lambda e: f"{e['conference']} is over",
     "play.started": lambda e: f"playing {e['file']}",
     "play.ended": lambda e: _sound_ended("played", e, e["played_s"]),
     "record.started": lambda e: f"recording to {e['file']}",
@@ -78,6 +88,26 @@ def _media(e: Event) -> str:
     security = f"encrypted ({e['srtp']})" if e["srtp"] else "not encrypted"
     direction = "" if e["direction"] == "sendrecv" else f", {e['direction']}"
     return f"sound: {e['codec']} at {e['clock_rate_hz']} Hz, {security}{direction}"
+
+
+def _hold(e: Event) -> str:
+    who = "held" if e["by"] == "local" else "held by the far end"
+    return who if e["held"] else f"no longer {who}"
+
+
+def _transfer(e: Event) -> str:
+    what = {"requested": "asked", "progress": "under way", "done": "done", "failed": "failed"}[e["state"]]
+    answer = f" ({e['code']} {e['reason']})" if e["code"] else f" ({e['reason']})" if e["reason"] else ""
+    return f"transfer to {e['target']} {what}{answer}"
+
+
+def _transfer_asked(e: Event) -> str:
+    outcome = f"{e['new_call']} calls there" if e["accepted"] else "refused"
+    return f"the far end sends us to {e['target']}: {outcome}"
+
+
+def _members(e: Event) -> str:
+    return ", ".join([*e["calls"], *(["our side"] if e["local"] else [])])
 
 
 def _ended(e: Event) -> str:

@@ -34,6 +34,7 @@ Srtp = Literal["off", "mandatory", "prefer"]
 Codec = Literal["opus", "g722", "pcma", "pcmu", "gsm", "speex"]
 Dtmf = Literal["auto", "rfc4733", "info"]
 Action = Literal["ring", "answer", "reject"]
+Transfers = Literal["refuse", "domain", "accept"]
 
 DEFAULT_PORTS: Mapping[str, int] = {"tls": 5061, "tcp": 5060, "udp": 5060}
 
@@ -166,6 +167,14 @@ class AccountSettings(Strict):
     )
     incoming: tuple[IncomingRule, ...] = Field(
         default=(), description="Rules for incoming calls, the first that matches decides; without a match: ring"
+    )
+    dnd_code: Annotated[int, Field(strict=True, ge=400, le=699)] = Field(
+        default=486, description="SIP status for callers while do-not-disturb is on; 486 is Busy Here (400 to 699)"
+    )
+    transfers: Transfers = Field(
+        default="refuse",
+        description="When the far end of a call sends us elsewhere (REFER): refuse, domain (follow it within the"
+        " account's domain), or accept (call whatever it says, at our cost)",
     )
     audio: Audio = Field(
         default=Audio(),

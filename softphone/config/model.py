@@ -162,6 +162,12 @@ class Calls(Strict):
     max_duration_s: SecondsOrZero = Field(
         default=0, description="Longest connected call, then it is hung up; 0: no limit (seconds)"
     )
+    hold_music: ExistingFile | None = Field(
+        default=None, description="Sound file that the far end hears while we hold it; none: silence (path)"
+    )
+    follow_redirects: bool = Field(
+        default=False, description="Call on where a 3xx answer leads, at most 5 times (true or false)"
+    )
     drain_s: SecondsOrZero = Field(
         default=30, description="At stop, calls may go on for so long before they are hung up (seconds)"
     )

@@ -17,6 +17,7 @@ from softphone.config.accounts import (
     IncomingRule,
     Srtp,
     Tls,
+    Transfers,
     Transport,
 )
 from softphone.config.secrets import Secret
@@ -51,6 +52,8 @@ class ResolvedAccount:
     dtmf: Dtmf = "auto"
     max_calls: int = 8
     incoming: tuple[IncomingRule, ...] = ()
+    dnd_code: int = 486
+    transfers: Transfers = "refuse"
     audio: Audio = Audio()
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -92,6 +95,8 @@ def with_settings(
         dtmf=settings.dtmf,
         max_calls=settings.max_calls,
         incoming=settings.incoming,
+        dnd_code=settings.dnd_code,
+        transfers=settings.transfers,
         audio=settings.audio,
         headers=dict(settings.headers),
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,9 @@ class ControlClient:
     def unregister(self, account: str) -> Json:
         return self._object("POST", _path("accounts", account, "unregister"))
 
+    def set_dnd(self, account: str, on: bool) -> Json:
+        return self._object("POST", _path("accounts", account, "dnd"), {"on": on})
+
     # ---- calls
 
     def calls(self) -> list[Json]:
@@ -145,8 +148,29 @@ class ControlClient:
     def reject(self, call: str, code: int = 486, reason: str = "") -> Json:
         return self._object("POST", _path("calls", call, "reject"), {"code": code, "reason": reason})
 
+    def redirect(self, call: str, target: str) -> Json:
+        return self._object("POST", _path("calls", call, "redirect"), {"target": target})
+
     def hang_up(self, call: str) -> Json:
         return self._object("DELETE", _path("calls", call))
+
+    def hold(self, call: str) -> Json:
+        return self._object("POST", _path("calls", call, "hold"))
+
+    def resume(self, call: str) -> Json:
+        return self._object("POST", _path("calls", call, "resume"))
+
+    def mute(self, call: str) -> Json:
+        return self._object("POST", _path("calls", call, "mute"))
+
+    def unmute(self, call: str) -> Json:
+        return self._object("POST", _path("calls", call, "unmute"))
+
+    def transfer(self, call: str, target: str, *, headers: Mapping[str, str] | None = None) -> Json:
+        return self._object("POST", _path("calls", call, "transfer"), {"target": target, "headers": headers})
+
+    def transfer_to(self, call: str, other: str, *, headers: Mapping[str, str] | None = None) -> Json:
+        return self._object("POST", _path("calls", call, "transfer"), {"call": other, "headers": headers})
 
     def send_digits(
         self, call: str, digits: str, *, method: str = "auto", duration_ms: int = 160, pause_ms: int = 80
@@ -187,6 +211,29 @@ class ControlClient:
     def quality(self, call: str) -> Json | None:
         found = self._request("GET", _path("calls", call, "quality"))
         return found if isinstance(found, dict) else None
+
+    # ---- conferences
+
+    def conferences(self) -> list[Json]:
+        return self._list("GET", "/v1/conferences")
+
+    def conference(self, conference: str) -> Json:
+        return self._object("GET", _path("conferences", conference))
+
+    def start_conference(self, calls: Sequence[str], *, local: bool = True) -> Json:
+        return self._object("POST", "/v1/conferences", {"calls": list(calls), "local": local})
+
+    def add_to_conference(self, conference: str, call: str) -> Json:
+        return self._object("PUT", _path("conferences", conference, "calls", call))
+
+    def remove_from_conference(self, conference: str, call: str) -> None:
+        self._request("DELETE", _path("conferences", conference, "calls", call))
+
+    def set_conference_local(self, conference: str, local: bool) -> Json:
+        return self._object("POST", _path("conferences", conference, "local"), {"local": local})
+
+    def end_conference(self, conference: str) -> None:
+        self._request("DELETE", _path("conferences", conference))
 
     # ---- events
 

@@ -23,6 +23,7 @@ ACCOUNT: Mapping[str, Any] = {
     "srtp": "mandatory",
     "codecs": ["opus", "PCMU"],
     "calls": 1,
+    "dnd": False,
 }
 
 CALL: Mapping[str, Any] = {
@@ -43,6 +44,9 @@ CALL: Mapping[str, Any] = {
     "clock_rate_hz": 8000,
     "direction_media": "sendrecv",
     "srtp": "",
+    "held_by": [],
+    "muted": False,
+    "conference": None,
     "early_media": False,
     "plays": ["p1"],
     "records": [{"id": "r1", "file": "/var/lib/softphone/call.wav"}],
@@ -79,9 +83,12 @@ PROBLEM: Mapping[str, Any] = {
     "instance": "/v1/calls",
 }
 
+CONFERENCE: Mapping[str, Any] = {"id": "f1", "calls": ["c1", "c2"], "local": True}
+
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "AccountView": ACCOUNT,
     "CallView": CALL,
+    "ConferenceView": CONFERENCE,
     "AgentStatus": STATUS,
     "ProblemDocument": PROBLEM,
 }

@@ -104,6 +104,66 @@ class DigitsRequest(Request):
     """Between two of them."""
 
 
+class RedirectRequest(Request):
+    """Where the caller of an incoming call is sent (302)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"target": "902"}]})
+
+    target: Annotated[Line, Field(min_length=1, max_length=1000)]
+    """A number, an extension or a SIP URI."""
+
+
+class TransferRequest(Request):
+    """Where the far end is sent: to a `target` (blind), or to the far end of another `call` of ours (attended)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"target": "902"}, {"call": "c2"}, {"target": "902", "headers": {"X-Queue": "7"}}]
+        }
+    )
+
+    target: Annotated[Line, Field(min_length=1, max_length=1000)] | None = None
+    """A number, an extension or a SIP URI."""
+    call: Annotated[Line, Field(min_length=1, max_length=100)] | None = None
+    """The id of an answered call."""
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=50)] | None = None
+    """Headers for the REFER."""
+
+    @model_validator(mode="after")
+    def _one(self) -> TransferRequest:
+        if (self.target is None) == (self.call is None):
+            raise ValueError("expected either `target` or `call`")
+        return self
+
+
+class ConferenceRequest(Request):
+    """Which calls to merge."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"calls": ["c1", "c2"]}]})
+
+    calls: Annotated[list[Annotated[Line, Field(min_length=1, max_length=100)]], Field(min_length=2, max_length=1000)]
+    """Answered calls, none of them in a conference."""
+    local: bool = True
+    """Whether our side takes part; false connects the calls with each other alone (a bridge)."""
+
+
+class LocalRequest(Request):
+    """Whether our side takes part in a conference."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"local": False}]})
+
+    local: bool
+
+
+class DndRequest(Request):
+    """Do not disturb."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"on": True}]})
+
+    on: bool
+    """true: callers are refused with the account's `dnd_code`."""
+
+
 class PlayRequest(Request):
     """A file to play to the far end. `play.ended` says when it is over, and why."""
 

@@ -32,6 +32,8 @@ class Owner(Protocol):
 
     def incoming(self, account: Account, leg: Leg, invite: IncomingInvite) -> LegSink: ...
 
+    def transferred(self, account: Account, leg: Leg, target: str, origin: LegSink | None) -> LegSink: ...
+
     def fetch_secret(self, account: Account) -> None:
         """Fetch the account's password anew; ends in `update` or `secret_stays`."""
 
@@ -56,6 +58,7 @@ class Account:
         self._expires_s = settings.expires_s
         self._since_s: float | None = None
         self._on_unregistered: Callable[[], None] | None = None
+        self._dnd = False
 
     @property
     def id(self) -> str:
@@ -115,6 +118,20 @@ class Account:
 
     def incoming(self, leg: Leg, invite: IncomingInvite) -> LegSink:
         return self._owner.incoming(self, leg, invite)
+
+    def transferred(self, leg: Leg, target: str, origin: LegSink | None) -> LegSink:
+        return self._owner.transferred(self, leg, target, origin)
+
+    def set_dnd(self, on: bool) -> None:
+        """Do not disturb: while it is on, callers are refused with the account's `dnd_code`."""
+        if on != self._dnd:
+            self._dnd = on
+            self._world.bus.publish(events.AccountDnd(account=self.id, on=on, code=self.settings.dnd_code))
+
+    @property
+    def dnd_code(self) -> int | None:
+        """The SIP status for callers while do-not-disturb is on, None while it is off."""
+        return self.settings.dnd_code if self._dnd else None
 
     @property
     def carrier(self) -> StackAccount | None:
@@ -227,4 +244,5 @@ class Account:
             srtp=settings.srtp,
             codecs=list(settings.codecs),
             calls=calls,
+            dnd=self._dnd,
         )

@@ -20,7 +20,7 @@ UNREGISTER_PATIENCE_S = 3.0
 
 
 class Accounts:
-    """The accounts by id. `on_incoming` takes new legs; `on_secret` is asked for a fresh password."""
+    """The accounts by id. `on_incoming` and `on_transferred` take new legs; `on_secret` fetches passwords."""
 
     def __init__(
         self,
@@ -28,11 +28,13 @@ class Accounts:
         world: World,
         *,
         on_incoming: Callable[[Account, Leg, IncomingInvite], LegSink],
+        on_transferred: Callable[[Account, Leg, str, LegSink | None], LegSink],
         on_secret: Callable[[Account], None],
     ) -> None:
         self._stack = stack
         self._world = world
         self._on_incoming = on_incoming
+        self._on_transferred = on_transferred
         self._on_secret = on_secret
         self._all: dict[str, Account] = {}
         self.left_out: dict[str, str] = {}
@@ -107,6 +109,9 @@ class Accounts:
 
     def incoming(self, account: Account, leg: Leg, invite: IncomingInvite) -> LegSink:
         return self._on_incoming(account, leg, invite)
+
+    def transferred(self, account: Account, leg: Leg, target: str, origin: LegSink | None) -> LegSink:
+        return self._on_transferred(account, leg, target, origin)
 
     def fetch_secret(self, account: Account) -> None:
         self._on_secret(account)

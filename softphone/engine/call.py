@@ -18,24 +18,31 @@ from softphone.engine import fsm
 from softphone.engine.digits import DigitSender, Outcome
 from softphone.engine.ending import Ending
 from softphone.engine.headers import telling
+from softphone.engine.hold import Hold
+from softphone.engine.place import Place
 from softphone.engine.sounds import Sounds
+from softphone.engine.transfer import Transfer
 from softphone.engine.views import AudioRoute, CallEnd, CallView
 from softphone.engine.world import World, iso, iso_or_none
 from softphone.errors import Conflict
-from softphone.media.ports import Absent, Port
+from softphone.media.ports import Port
 from softphone.media.quality import StreamQuality
 from softphone.stacks.base import (
     Answered,
     Digit,
     DigitFailed,
     DigitSent,
+    HoldRefused,
     IncomingInvite,
     Leg,
     LegEnded,
     LegReport,
     MediaChanged,
     Progress,
+    Redirected,
     SecurityLowered,
+    TransferAsked,
+    TransferProgress,
 )
 
 log = logging.getLogger(__name__)
@@ -67,7 +74,6 @@ class Call:
         self._timers = Timers()
         self._leg: Leg | None = None
         self._digits: DigitSender | None = None
-        self._port: Port = Absent(f"call {call_id}")
         self._media = MediaChanged(None)
         self._headers: dict[str, list[str]] = {}
         self._early_media = False
@@ -77,7 +83,12 @@ class Call:
         self._end: Ending | None = None
         self._quality: StreamQuality | None = None
         self._route = AudioRoute()
-        self.sounds = Sounds(self.id, account.id, world, self._port)
+        self.conference = ""
+        self._place = Place(world.graph, f"call {call_id}", self._moved)
+        self.sounds = Sounds(self.id, account.id, world, self._place.shown)
+        self._hold = Hold(call_id, account.id, world, self._place, outgoing=state.outgoing, send=self._send_hold)
+        self._transfer = Transfer(call_id, account.id, world, self._transfer_over)
+        self._consulted: Call | None = None
 
     # ---- beginnings
 
@@ -121,9 +132,18 @@ class Call:
                 self._advance(report)
             case LegEnded():
                 self._quality = report.quality or self._quality
+                self._transfer.call_over(report.bye)
                 self._advance(report)
             case MediaChanged():
                 self._media_changed(report)
+            case HoldRefused():
+                self._hold.refused(report)
+            case TransferProgress():
+                self._transfer.report(report)
+            case TransferAsked(target):
+                self._transfer_asked(target, accepted=False)
+            case Redirected(code, target):
+                self._tell(events.CallRedirected(call=self.id, account=self.account.id, code=code, target=target))
             case Digit(digit, method, duration_ms):
                 self._tell(
                     events.CallDigit(
@@ -139,10 +159,10 @@ class Call:
     def _media_changed(self, report: MediaChanged) -> None:
         if self._state.over:
             return
-        before, self._port = self._port, report.port or Absent(f"call {self.id}")
         self._media = report
-        self._world.graph.replace(before, self._port)
-        self.sounds.moved(self._port)
+        self._place.change(report.port)
+        if self._state.phase == "active":
+            self._hold.seen(report)
         self._tell(
             events.CallMedia(
                 call=self.id,
@@ -155,6 +175,9 @@ class Call:
                 remote=report.remote,
             )
         )
+
+    def _moved(self, port: Port) -> None:
+        self.sounds.moved(port)
 
     # ---- commands
 
@@ -172,6 +195,67 @@ class Call:
         self._needs("reject", "incoming")
         self._advance(fsm.RejectWanted(code, reason))
 
+    def redirect(self, target: str) -> None:
+        """Sends the caller of an incoming call to another SIP URI (302). Raises Conflict."""
+        if self._state.outgoing:
+            raise Conflict(f"call {self.id} is outgoing: transfer it once it is answered")
+        self._needs("redirect", "incoming")
+        self._advance(fsm.RedirectWanted(target))
+
+    def hold(self, held: bool) -> None:
+        """Holds or resumes; `call.hold` or `call.hold_failed` tells how it went. Raises Conflict."""
+        self._needs("hold" if held else "resume", "active")
+        self._hold.want(held)
+
+    def _send_hold(self, held: bool) -> None:
+        if self._leg is not None:
+            self._leg.hold(held)
+
+    def mute(self, muted: bool) -> None:
+        """Whether the far end hears nothing of our side: device, files, other calls. Raises Conflict."""
+        self.needs_media("mute" if muted else "unmute")
+        if muted != self._place.muted:
+            self._place.mute(muted)
+            self._tell(events.CallMuted(call=self.id, account=self.account.id, muted=muted))
+
+    def transfer(self, target: str, headers: dict[str, str]) -> None:
+        """Asks the far end to call `target` instead; `call.transfer` tells how it goes. Raises Conflict."""
+        self._needs("transfer", "active")
+        self._transfer.begin(target)
+        self._advance(fsm.TransferBegun())
+        if self._leg is not None:
+            self._leg.transfer(target, headers)
+
+    def transfer_to(self, other: Call, headers: dict[str, str]) -> None:
+        """Connects our far end with the one of `other`, another active call, and leaves both. Raises Conflict."""
+        self._needs("transfer", "active")
+        other._needs("transfer to", "active")
+        if other is self:
+            raise Conflict(f"call {self.id} cannot be transferred to itself")
+        self._transfer.begin(other.remote, other.id)
+        self._consulted = other
+        for call in (self, other):
+            call._advance(fsm.TransferBegun())
+        if self._leg is not None and other._leg is not None:
+            self._leg.transfer_to(other._leg, headers)
+
+    def _transfer_over(self, done: bool) -> None:
+        other, self._consulted = self._consulted, None
+        for call in (self, other):
+            if call is not None:
+                call._advance(fsm.TransferOver(done))
+
+    def _transfer_asked(self, target: str, *, accepted: bool, new_call: str = "") -> None:
+        self._tell(
+            events.CallTransferAsked(
+                call=self.id, account=self.account.id, target=target, accepted=accepted, new_call=new_call
+            )
+        )
+
+    def transferred(self, target: str, new_call: str) -> None:
+        """The far end sent us to `target`, and `new_call` calls there."""
+        self._transfer_asked(target, accepted=True, new_call=new_call)
+
     def end(self, intent: str = "local_hangup") -> None:
         """Hangs up, cancels or declines, as the state asks for. Ending an ended call does nothing."""
         self._advance(fsm.EndWanted(intent))
@@ -186,6 +270,12 @@ class Call:
     def needs_media(self, what: str) -> None:
         """Raises Conflict if the call is over or on its way there."""
         self._needs(what, "dialing", "ringing", "early", "incoming", "answering", "active")
+
+    def needs_conference(self) -> None:
+        """Raises Conflict if the call cannot become a member of a conference."""
+        self._needs("be in a conference", "active")
+        if self.conference:
+            raise Conflict(f"call {self.id} is in conference {self.conference} already")
 
     def _needs(self, what: str, *phases: str) -> None:
         if self._state.phase not in phases:
@@ -241,6 +331,8 @@ class Call:
                 leg.answer()
             case fsm.SendReject(code, reason) if leg:
                 leg.reject(code, reason)
+            case fsm.SendRedirect(target) if leg:
+                leg.redirect(target)
             case fsm.SendHangUp() if leg:
                 leg.hang_up()
 
@@ -248,6 +340,8 @@ class Call:
         self._answered_s = time.time()
         self._tell(events.CallAnswered(call=self.id, account=self.account.id, by=by))
         self.sounds.answered()
+        if self._media.codec:  # agreed before the answer counted
+            self._hold.seen(self._media)
 
     def _ended(self, ending: Ending) -> None:
         self.measure()
@@ -256,9 +350,11 @@ class Call:
         self._timers.close()
         if self._digits is not None:
             self._digits.close("the call ended")
+        self._hold.close()
+        self._transfer.call_over(bye=False)
+        self._consulted = None
         self.sounds.call_over()
-        self._world.graph.remove(self._port)
-        self._port = Absent(f"call {self.id}")
+        self._place.close()
         quality = asdict(self._quality) if self._quality else None
         self._tell(
             events.CallEnded(
@@ -302,7 +398,8 @@ class Call:
 
     @property
     def port(self) -> Port:
-        return self._port
+        """Where others connect to; another one after each change of media, with all connections."""
+        return self._place.shown
 
     @property
     def duration_s(self) -> float:
@@ -332,6 +429,9 @@ class Call:
             clock_rate_hz=media.clock_rate_hz,
             direction_media=media.direction if media.codec else "",
             srtp=media.srtp,
+            held_by=self._hold.by,
+            muted=self._place.muted,
+            conference=self.conference or None,
             early_media=self._early_media,
             plays=self.sounds.plays(),
             records=self.sounds.records(),

@@ -10,7 +10,8 @@
 | no_answer           | remote  | 480 or 408 from the far end: nobody took it |
 | ring_timeout        | local   | our own limit for ringing was reached |
 | not_found           | remote  | 404, 410, 484, 604: there is no such number |
-| redirected          | remote  | 3xx |
+| redirected          | either  | 3xx: the caller was sent elsewhere |
+| transferred         | either  | the far end talks to somebody else now, as we asked (REFER) |
 | answered_elsewhere  | remote  | another device took the incoming call (Reason: SIP;cause=200, RFC 3326) |
 | no_common_media     | remote  | 488, 606: codecs or encryption do not match |
 | failed              | remote  | any other refusal or server fault |
@@ -31,7 +32,18 @@ from softphone.engine.explain import explain_call
 from softphone.stacks.base import Headers, LegEnded
 
 LOCAL_INTENTS = frozenset(
-    {"local_hangup", "cancelled", "rejected", "busy", "ring_timeout", "media_timeout", "max_duration", "shutdown"}
+    {
+        "local_hangup",
+        "cancelled",
+        "rejected",
+        "busy",
+        "redirected",
+        "transferred",
+        "ring_timeout",
+        "media_timeout",
+        "max_duration",
+        "shutdown",
+    }
 )
 """What our own side can have wanted when it ended a call."""
 
@@ -57,6 +69,8 @@ _LOCAL_CAUSE = {
     "cancelled": "our side gave up before an answer",
     "rejected": "our side refused the call",
     "busy": "our side was busy",
+    "redirected": "our side sent the caller elsewhere",
+    "transferred": "the far end was transferred",
     "ring_timeout": "nobody answered within the ring time-out",
     "media_timeout": "no sound arrived for too long",
     "max_duration": "the longest allowed call was reached",
@@ -76,17 +90,20 @@ class Ending:
     cause: str
 
 
-def judge(phase: str, outgoing: bool, intent: str | None, report: LegEnded) -> Ending:
+def judge(phase: str, outgoing: bool, intent: str | None, report: LegEnded, *, transferring: bool = False) -> Ending:
     """Puts what our side wanted and what the leg reported into one verdict.
 
     phase: where the call stood: dialing, ringing, early, incoming, answering, active.
     intent: what our side asked for, None if the end came from outside.
+    transferring: a transfer was under way; many PBXs hang up as its only word.
     """
     phase = "ringing" if phase == "early" else "incoming" if phase == "answering" else phase
     if intent is not None:
         return Ending(intent, "local", report.code, report.reason, phase, _LOCAL_CAUSE[intent])
     if report.cause:
         return Ending("unreachable", "network", report.code, report.reason, phase, report.cause)
+    if phase == "active" and transferring and report.bye:
+        return Ending("transferred", "remote", report.code, report.reason, phase, _LOCAL_CAUSE["transferred"])
     if phase == "active":
         return _after_answer(phase, report)
     if not outgoing:

@@ -50,6 +50,25 @@ class RejectWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class RedirectWanted:
+    """Our side sends the caller of an incoming call elsewhere: to a SIP URI."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferBegun:
+    """The far end was asked to call somebody else: when it hangs up now, that is the transfer at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOver:
+    """The transfer is `done`, and the call ends; or it failed, and the call goes on as it was."""
+
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EndWanted:
     """Our side wants the call to end; `intent` is one of ending.LOCAL_INTENTS."""
 
@@ -61,7 +80,20 @@ class TimerFired:
     name: str
 
 
-Input = Dialed | Offered | AnswerWanted | RejectWanted | EndWanted | TimerFired | Progress | Answered | LegEnded
+Input = (
+    Dialed
+    | Offered
+    | AnswerWanted
+    | RejectWanted
+    | RedirectWanted
+    | TransferBegun
+    | TransferOver
+    | EndWanted
+    | TimerFired
+    | Progress
+    | Answered
+    | LegEnded
+)
 
 # ---- actions
 
@@ -80,6 +112,11 @@ class SendAnswer:
 class SendReject:
     code: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendRedirect:
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +156,7 @@ Action = (
     SendRinging
     | SendAnswer
     | SendReject
+    | SendRedirect
     | SendHangUp
     | StartTimer
     | StopTimer
@@ -132,7 +170,8 @@ Action = (
 class CallState:
     """Where a call stands. `intent` is why our side wants it to end; `left` is the phase it was in then.
 
-    `offered` is what policy decided for an incoming call that rings first.
+    `offered` is what policy decided for an incoming call that rings first. `transferring`: the far end was asked to
+    call somebody else, and has not said yet how that went.
     """
 
     phase: str
@@ -142,6 +181,7 @@ class CallState:
     intent: str | None = None
     left: str = ""
     offered: Offered | None = None
+    transferring: bool = False
 
     @property
     def over(self) -> bool:
@@ -192,6 +232,9 @@ def _incoming(state: CallState, what: Input) -> Step:
             return _answer(state)
         case RejectWanted(code, reason):
             return _reject(state, code, reason)
+        case RedirectWanted(target):
+            ending, (*others, _, patience) = _reject(state, 302, "")
+            return replace(ending, intent="redirected"), (*others, SendRedirect(target), patience)
     return state, _NOTHING
 
 
@@ -200,10 +243,15 @@ def _answering(state: CallState, what: Input) -> Step:
 
 
 def _waiting(state: CallState, what: Input) -> Step:
-    """active and ending: only an end, a wanted end or a timer moves them. An answer that crossed our CANCEL is
-    hung up again by the stack (RFC 3261 section 9.1); the hang-up is repeated in case it had been a CANCEL."""
+    """active and ending: only an end, a wanted end, a transfer or a timer moves them. An answer that crossed our CANCEL
+    is hung up again by the stack (RFC 3261 section 9.1); the hang-up is repeated in case it had been a CANCEL."""
     if state.phase == "ending" and state.outgoing and isinstance(what, Answered):
         return state, (SendHangUp(),)
+    if state.phase == "active" and isinstance(what, TransferBegun):
+        return replace(state, transferring=True), _NOTHING
+    if isinstance(what, TransferOver):
+        state = replace(state, transferring=False)
+        return _end(state, "transferred") if what.done else (state, _NOTHING)
     return state, _NOTHING
 
 
@@ -260,7 +308,7 @@ def _timer(state: CallState, name: str) -> Step:
 
 
 def _ended(state: CallState, report: LegEnded) -> Step:
-    ending = judge(state.left or state.phase, state.outgoing, state.intent, report)
+    ending = judge(state.left or state.phase, state.outgoing, state.intent, report, transferring=state.transferring)
     stops = tuple(StopTimer(name) for name in ("ring", "decide", "max_duration", "end"))
     return replace(state, phase="ended"), (*stops, TellEnded(ending))
 

@@ -35,7 +35,8 @@ _TELLING = frozenset(
 # What the stack writes itself; setting it here would break the message
 _RESERVED = frozenset(
     "via from to contact call-id cseq max-forwards route record-route content-length content-type"
-    " authorization proxy-authorization require supported allow expires min-se session-expires rack rseq".split()
+    " authorization proxy-authorization require supported allow expires min-se session-expires rack rseq"
+    " event refer-to refer-sub replaces target-dialog subscription-state".split()
 )
 
 _NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]{1,64}")

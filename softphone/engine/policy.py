@@ -12,13 +12,16 @@ from softphone.engine.fsm import Offered
 BUSY = Offered("reject", code=486)
 
 
-def decide(caller: str, rules: Sequence[IncomingRule], *, room: bool) -> Offered:
+def decide(caller: str, rules: Sequence[IncomingRule], *, room: bool, dnd_code: int | None = None) -> Offered:
     """The first rule whose pattern matches the caller's number or URI wins; without one the phone rings.
 
     caller: the From URI. room: whether another call may be taken; without room the line is busy.
+    dnd_code: the SIP status for every caller while do-not-disturb is on, None while it is off.
     """
     if not room:
         return BUSY
+    if dnd_code is not None:
+        return Offered("reject", code=dnd_code)
     uri = caller.lower()
     names = (NameAddr(caller).user.lower(), uri, uri.removeprefix("sips:").removeprefix("sip:"))
     for rule in rules:

@@ -54,6 +54,7 @@ class Sounds:
         self._device: Device | None = None
         self._route_play: str | None = None
         self._over = False
+        self._apart = False
 
     # ---- what the call tells
 
@@ -231,8 +232,18 @@ class Sounds:
             await self._apply(route)
         self._route = route
 
+    def set_apart(self, apart: bool) -> None:
+        """Our side steps out: the route waits until it is back. What was asked to be played goes on."""
+        if apart == self._apart:
+            return
+        self._apart = apart
+        if apart:
+            self._drop_route()
+        elif not self._over:
+            self.answered()
+
     async def _apply(self, route: AudioRoute) -> None:
-        if self._over:
+        if self._over or self._apart:
             return
         if route.route == "device":
             device = await self._world.mixer.open_device(route.input, route.output)

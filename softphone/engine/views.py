@@ -123,6 +123,8 @@ class AccountView:
     """In order of preference."""
     calls: int = 0
     """Running calls of this account."""
+    dnd: bool = False
+    """Do not disturb: whether callers are refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +206,12 @@ class CallView:
     """Ours as in SDP: sendrecv, sendonly, recvonly or inactive; empty before there is media."""
     srtp: str = ""
     """The SRTP suite in use, empty for plain RTP."""
+    held_by: list[Literal["local", "remote"]] = field(default_factory=list)
+    """Who holds the call: our side, the far end, both or nobody."""
+    muted: bool = False
+    """Whether the far end hears nothing of our side."""
+    conference: str | None = None
+    """The conference that it is a member of."""
     early_media: bool = False
     """Whether the far end sent media before it answered."""
     plays: list[str] = field(default_factory=list)
@@ -214,6 +222,20 @@ class CallView:
     """None while the call runs."""
     quality: dict[str, Any] | None = None
     """RTP figures, None before there is media."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConferenceView:
+    """Calls that hear each other."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    id: str
+    """`f1`, `f2`, … unique in this run of the process."""
+    calls: list[str]
+    """The members, in the order in which they came."""
+    local: bool
+    """Whether our side takes part: each call's own sound route. If not, the members hear each other alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,7 @@ class MediaGraph:
         self._direct = _Pairs()  # source, sink: asked for
         self._taps = _Pairs()  # tapped, listener
         self._live = _Pairs()  # source, sink: what the mixer has
+        self._muted: Ports = {}  # nothing is sent to these
 
     # ---- what callers ask for
 
@@ -118,6 +119,15 @@ class MediaGraph:
     def untap_output(self, port: Port, listener: Port) -> None:
         self._taps.discard(port, listener)
         self._settle([listener])
+
+    def mute(self, port: Port) -> None:
+        """Nothing is sent to `port` any more, and its output taps hear nothing. Connections wait for `unmute`."""
+        self._muted[port] = None
+        self._settle([port])
+
+    def unmute(self, port: Port) -> None:
+        self._muted.pop(port, None)
+        self._settle([port])
 
     def remove(self, port: Port) -> None:
         """Forgets `port`: every connection and tap that it has part in goes."""
@@ -165,6 +175,10 @@ class MediaGraph:
                     pair = (new if giver is old else giver, new if taker is old else taker)
                     pairs.add(*pair)
                     touched[pair[1]] = None
+        if old in self._muted:
+            del self._muted[old]
+            if new is not None:
+                self._muted[new] = None
         touched |= dict.fromkeys(self._live.takers(old))  # heard through taps only
         touched[old] = None
         self._settle(touched)
@@ -187,9 +201,9 @@ class MediaGraph:
         """Its own sources, and those of all that it taps; nothing to or from a port that is absent."""
         if isinstance(sink, Absent):
             return {}
-        wanted = dict.fromkeys(self._direct.givers(sink))
+        wanted = {} if sink in self._muted else dict.fromkeys(self._direct.givers(sink))
         for tapped in self._reach([sink], self._taps.givers):
-            if tapped is not sink:
+            if tapped is not sink and tapped not in self._muted:
                 wanted |= {source: None for source in self._direct.givers(tapped) if source is not sink}
         return {source: None for source in wanted if not isinstance(source, Absent)}
 

@@ -65,6 +65,9 @@ class AccountSink(Protocol):
     def incoming(self, leg: Leg, invite: IncomingInvite) -> LegSink:
         """A new leg rings here; returns who hears of it from now on."""
 
+    def transferred(self, leg: Leg, target: str, origin: LegSink | None) -> LegSink:
+        """The far end of `origin` sent us to `target`: `leg` calls there already. Returns who hears of it."""
+
 
 # ---- reports of a leg
 
@@ -96,7 +99,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class MediaChanged:
-    """Media was agreed, changed or stopped. `port` is the leg's place on the mixer, None while there is none."""
+    """Media was agreed, changed or stopped. `port` is the leg's place on the mixer, None while there is none.
+
+    `held`: our side holds the call; the port stays, so that music can be sent.
+    """
 
     port: Port | None
     codec: str = ""
@@ -104,6 +110,39 @@ class MediaChanged:
     direction: str = "inactive"
     srtp: str = ""
     remote: str = ""
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRefused:
+    """A re-INVITE of ours that holds or resumes came to nothing. `code` 491: try again in a while (RFC 3261 14.1)."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """How a transfer that we asked for fares (RFC 3515): the SIP status that the far end reports. `final`: the last."""
+
+    code: int
+    reason: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """The far end asked us to call `target` instead (REFER), and policy refused it."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """The far end sent our call elsewhere (3xx), and it goes on to `target`."""
+
+    code: int
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +188,20 @@ class LegEnded:
     quality: StreamQuality | None = None
 
 
-LegReport = Progress | Answered | MediaChanged | Digit | DigitSent | DigitFailed | SecurityLowered | LegEnded
+LegReport = (
+    Progress
+    | Answered
+    | MediaChanged
+    | HoldRefused
+    | TransferProgress
+    | TransferAsked
+    | Redirected
+    | Digit
+    | DigitSent
+    | DigitFailed
+    | SecurityLowered
+    | LegEnded
+)
 
 
 class LegSink(Protocol):
@@ -163,10 +215,14 @@ class LegSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingInvite:
-    """`target`: the URI to call; `headers`: extra header lines of our caller's choice."""
+    """`target`: the URI to call; `headers`: extra header lines of our caller's choice.
+
+    `redirects`: how many 3xx answers are followed before the call counts as redirected.
+    """
 
     target: str
     headers: dict[str, str] = field(default_factory=dict)
+    redirects: int = 0
 
 
 class Leg(Protocol):
@@ -183,6 +239,18 @@ class Leg(Protocol):
 
     def reject(self, code: int, reason: str = "") -> None:
         """Answers an incoming INVITE with a final `code` (300-699)."""
+
+    def redirect(self, target: str) -> None:
+        """Answers 302 to an incoming INVITE: the caller shall call `target`, a SIP URI."""
+
+    def hold(self, held: bool) -> None:
+        """Holds (sendonly) or resumes by re-INVITE. Reports MediaChanged, or HoldRefused."""
+
+    def transfer(self, target: str, headers: dict[str, str]) -> None:
+        """Asks the far end to call `target` (REFER, RFC 3515). Reports TransferProgress."""
+
+    def transfer_to(self, other: Leg, headers: dict[str, str]) -> None:
+        """Asks the far end to take the place of ours in `other` (REFER with Replaces). Reports TransferProgress."""
 
     def hang_up(self) -> None:
         """Ends the leg as its state asks for: CANCEL, BYE, or a final answer."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from softphone.control.routes.base import NO_ACCOUNT, AccountId, Agent, problems, reply, router
+from softphone.control.models import DndRequest
+from softphone.control.routes.base import BAD_BODY, NO_ACCOUNT, AccountId, Agent, problems, reply, router
 from softphone.engine.views import AccountView
 
 routes = router("accounts")
@@ -38,3 +39,10 @@ async def unregister_account(agent: Agent, account_id: AccountId) -> Response:
     """Unregisters, and leaves it at that until it is told to register. `account.unregistered` says that it is done."""
     agent.unregister(account_id)
     return reply(agent.account(account_id), 202)
+
+
+@routes.post("/v1/accounts/{id}/dnd", response_model=AccountView, responses=problems(**NO_ACCOUNT, **BAD_BODY))
+async def set_dnd(agent: Agent, account_id: AccountId, body: DndRequest) -> Response:
+    """Do not disturb: refuses callers, or lets them ring again."""
+    agent.set_dnd(account_id, body.on)
+    return reply(agent.account(account_id))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pjsua2 as pj
 
-from softphone.addresses import HostPort, NameAddr
+from softphone.addresses import HostPort, NameAddr, SipUri
 from softphone.aio import Tasks
 from softphone.config.resolved import ResolvedAccount
-from softphone.errors import SipError, SoftphoneError
+from softphone.errors import SipError, SoftphoneError, UsageError
 from softphone.stacks.base import (
     AccountReport,
     AccountSink,
@@ -86,6 +86,15 @@ class _Account(pj.Account):
             return
         call = _Call(self, self._hop, owner.rewrite, call_id=prm.callId)
         self._post("on_incoming", call, prm.rdata.wholeMsg, prm.rdata.srcAddress)
+
+    def transferred(self, call: _Call, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
+        """The far end of `origin` sent us elsewhere: `call` is on its way to `target`. On PJSIP's thread."""
+        self._post("on_transferred", call, origin, target, sip_call_id)
+
+    def accepts_transfer(self, target: str) -> bool:
+        """Whether policy lets the far end send us to `target`. On PJSIP's thread; pure."""
+        owner = self._owner
+        return owner is not None and allowed(owner.settings, target)
 
     @callback
     def onSendRequest(self, prm: Any) -> None:
@@ -247,7 +256,7 @@ class PjAccount:
         called = messages.request_uri(message)
         caller = NameAddr.parse(messages.first(found, "From"))
         sip_call_id = messages.first(found, "Call-ID")
-        leg = PjLeg.incoming(self, call, sip_call_id)
+        leg = PjLeg.adopt(self, call, sip_call_id)
         self._legs.add(leg)
         if self._closed:
             leg.reject(480)
@@ -274,6 +283,15 @@ class PjAccount:
         if self.settings.username.casefold() in users:
             return True
         return self._target is not None and source.rpartition(":")[0].strip("[]") == self._target.address
+
+    def on_transferred(self, call: _Call, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
+        leg = PjLeg.adopt(self, call, sip_call_id)
+        self._legs.add(leg)
+        if self._closed:
+            leg.hang_up()
+            return
+        sink = origin.sink if origin else None
+        leg.listen(self._sink.transferred(leg, NameAddr.parse(target).uri, sink))
 
     def leg_over(self, leg: PjLeg) -> None:
         self._legs.discard(leg)
@@ -314,6 +332,16 @@ class PjAccount:
     def _report(self, report: AccountReport) -> None:
         if not self._closed:
             self._sink.account_report(report)
+
+
+def allowed(settings: ResolvedAccount, target: str) -> bool:
+    """Whether the account follows a transfer to `target`, the value of a Refer-To header."""
+    if settings.transfers != "domain":
+        return settings.transfers == "accept"
+    try:
+        return SipUri.parse(NameAddr.parse(target).uri).host.lower() == settings.domain.lower()
+    except UsageError:
+        return False
 
 
 def tls_name(settings: ResolvedAccount) -> str:

@@ -8,7 +8,7 @@ number to another call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +22,21 @@ from softphone.stacks.base import (
     DigitFailed,
     DigitSent,
     Headers,
+    HoldRefused,
+    Leg,
     LegEnded,
     LegReport,
     LegSink,
     MediaChanged,
     OutgoingInvite,
     Progress,
+    Redirected,
     SecurityLowered,
+    TransferAsked,
+    TransferProgress,
 )
 from softphone.stacks.pjsip import messages
+from softphone.stacks.pjsip.contacts import next_target
 from softphone.stacks.pjsip.failures import status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.messages import readable
@@ -42,7 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _DIRECTIONS = {0: "inactive", 1: "sendonly", 2: "recvonly", 3: "sendrecv"}  # pjmedia_dir: ours
-_ACTIVE = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
+_ACTIVE = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD, pj.PJSUA_CALL_MEDIA_LOCAL_HOLD)
 _NO_SRTP_CODES = (415, 488, 606)  # how peers say that they will not have the offered media
 Rewrite = Callable[[str, bool, bool], str]
 """(SDP that PJSIP made, whether it is an offer, whether to offer SRTP) -> SDP to send. Pure; runs on any thread."""
@@ -65,13 +71,16 @@ class _Call(pj.Call):
 
     def __init__(self, account: Any, hop: Hop, rewrite: Rewrite, *, call_id: int = -1, secure: bool = False) -> None:
         super().__init__(account, call_id)
+        self._account = account
         self._hop = hop
         self._rewrite = rewrite
         self._secure = secure
         self._codec = ("", 0)
         self._last: StreamQuality | None = None
-        self._redirected: tuple[int, str] | None = None
+        self._redirect: tuple[int, str, Headers] | None = None  # the 3xx that ends this call; PJSIP says 487 of it
         self.sip_call_id = ""
+        self._child: _Call | None = None  # PJSIP keeps a bare pointer to it
+        self._transfer: tuple[PjLeg | None, str] | None = None  # who was told to make this call, and what was said
         self.leg: PjLeg | None = None  # set on the loop; posts before that find it there, since the loop keeps order
 
     def _post(self, name: str, *args: Any) -> None:
@@ -87,6 +96,9 @@ class _Call(pj.Call):
         self.sip_call_id = info.callIdString
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
             self._post("confirmed")
+        elif info.state == pj.PJSIP_INV_STATE_CALLING and self._transfer is not None:
+            self._account.transferred(self, *self._transfer, info.callIdString)
+            self._transfer = None
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             event = prm.e.body.tsxState
             received = prm.e.type == pj.PJSIP_EVENT_TSX_STATE and event.type == pj.PJSIP_EVENT_RX_MSG
@@ -97,15 +109,18 @@ class _Call(pj.Call):
                 pj.PJSIP_EVENT_TIMER,
             )
             status = event.src.status if local and event.type == pj.PJSIP_EVENT_TRANSPORT_ERROR else 0
-            code, reason = self._redirected or (0 if local else info.lastStatusCode, readable(info.lastReason))
+            code, reason, found = self._redirect or (0 if local else info.lastStatusCode, readable(info.lastReason), found)
             self._post("ended", _Ended(code, reason, bye, status, found, self._last))
 
-    @callback
     def onCallRedirected(self, prm: Any) -> int:
-        """A 3xx ends the call; PJSIP itself would tell it as 487."""
-        answer = prm.e.body.tsxState.tsx
-        self._redirected = (answer.statusCode, readable(answer.statusText))
-        return int(pj.PJSIP_REDIRECT_STOP)
+        self._note_redirect(prm)
+        return int(pj.PJSIP_REDIRECT_STOP)  # where to go on, if at all, is decided on the loop
+
+    @callback
+    def _note_redirect(self, prm: Any) -> None:
+        event = prm.e.body.tsxState
+        tsx = event.tsx
+        self._redirect = (tsx.statusCode, readable(tsx.statusText), messages.headers(event.src.rdata.wholeMsg))
 
     @callback
     def onStreamDestroyed(self, prm: Any) -> None:
@@ -122,6 +137,8 @@ class _Call(pj.Call):
         if tsx.method == "INVITE" and 100 < tsx.statusCode < 200 and event.type == pj.PJSIP_EVENT_RX_MSG:
             text = event.src.rdata.wholeMsg
             self._post("progress", tsx.statusCode, readable(tsx.statusText), messages.has_sdp(text))
+        elif tsx.method == "INVITE" and tsx.statusCode >= 300 and event.prevState < pj.PJSIP_TSX_STATE_COMPLETED:
+            self._post("invite_refused", tsx.statusCode, readable(tsx.statusText))
         elif tsx.method == "INFO" and tsx.state == pj.PJSIP_TSX_STATE_COMPLETED:
             self._post("info_answered", tsx.statusCode, readable(tsx.statusText))
 
@@ -134,8 +151,9 @@ class _Call(pj.Call):
                 return
 
     def _media(self, media: Any) -> None:
+        held = media.status == pj.PJSUA_CALL_MEDIA_LOCAL_HOLD
         if media.status not in _ACTIVE or media.audioConfSlot < 0:
-            self._post("media", None, "", 0, "inactive", "", "", False)
+            self._post("no_media", held)
             return
         stream = self.getStreamInfo(media.index)
         self._codec = (stream.codecName, stream.codecClockRate)
@@ -150,7 +168,31 @@ class _Call(pj.Call):
             srtp,
             stream.remoteRtpAddress,
             stream.audTxEventPt >= 0,
+            held,
         )
+
+    @callback
+    def onCallTransferStatus(self, prm: Any) -> None:
+        self._post("transfer_progress", prm.statusCode, readable(prm.reason), prm.finalNotify)
+
+    @callback
+    def onCallTransferRequest(self, prm: Any) -> None:
+        target = prm.dstUri
+        if not self._account.accepts_transfer(target):
+            prm.statusCode = 603
+            self._post("transfer_asked", target)
+            return
+        # PJSIP places the new call as soon as this returns; the loop hears of it when its INVITE is out
+        child = _Call(self._account, self._hop, self._rewrite, secure=self._secure)
+        child._transfer = (self.leg, target)  # not this call itself: that would be a cycle
+        self._child = child
+        prm.opt.audioCount, prm.opt.videoCount, prm.opt.textCount = 1, 0, 0
+        prm.newCall = child
+        prm.statusCode = 202
+
+    @callback
+    def onCallReplaceRequest(self, prm: Any) -> None:
+        prm.statusCode = 603  # by default PJSIP would answer, with a call that nobody knows of
 
     @callback
     def onDtmfDigit(self, prm: Any) -> None:
@@ -205,6 +247,9 @@ class PjLeg:
         self._invite: OutgoingInvite | None = None
         self._offer_secure = False
         self._hang_up_asked = False
+        self._confirmed = False
+        self._holding = False
+        self._redirected_to: list[str] = []
         self._peer_events = True
         self._digit = ""
         self._quality: StreamQuality | None = None
@@ -213,12 +258,17 @@ class PjLeg:
     # ---- beginnings
 
     @classmethod
-    def incoming(cls, account: PjAccount, call: _Call, sip_call_id: str) -> PjLeg:
+    def adopt(cls, account: PjAccount, call: _Call, sip_call_id: str) -> PjLeg:
+        """The leg of a call that PJSIP made: an incoming one, or one that a transfer asked for."""
         leg = cls(account, account.hop)
         leg._call = call
         call.leg = leg
         leg._sip_call_id = sip_call_id
         return leg
+
+    @property
+    def sink(self) -> LegSink | None:
+        return self._sink
 
     def listen(self, sink: LegSink) -> None:
         """From now on `sink` hears all reports, those that came before included."""
@@ -236,19 +286,19 @@ class PjLeg:
     def _send_invite(self) -> None:
         if self._invite is None:
             return
+        target = self._redirected_to[-1] if self._redirected_to else self._invite.target
         call = _Call(self._account.native, self._hop, self._account.rewrite, secure=self._offer_secure)
         call.leg = self
         self._call = call
         prm = _invite_options()
-        for name, value in (dict(self._account.settings.headers) | self._invite.headers).items():
-            prm.txOption.headers.append(_header(name, value))
+        _add_headers(prm, dict(self._account.settings.headers) | self._invite.headers)
         try:
-            call.makeCall(self._invite.target, prm)
+            call.makeCall(target, prm)
             self._sip_call_id = call.sip_call_id  # not asked of PJSIP: the call may be over by now
         except pj.Error as error:
             self._call = None
             fault = status_fault(error.status)
-            raise SipError(f"cannot call {self._invite.target}: {fault.cause}") from None
+            raise SipError(f"cannot call {target}: {fault.cause}") from None
 
     # ---- commands
 
@@ -273,6 +323,44 @@ class PjLeg:
         prm.reason = reason
         self._hang_up_asked = True
         self._command("reject", lambda call: call.hangup(prm))
+
+    def redirect(self, target: str) -> None:
+        prm = pj.CallOpParam()
+        prm.statusCode = 302
+        _add_headers(prm, {"Contact": f"<{target}>"})
+        self._hang_up_asked = True
+        self._command("redirect", lambda call: call.hangup(prm))
+
+    def hold(self, held: bool) -> None:
+        prm = _invite_options()
+        if not held:
+            prm.opt.flag = pj.PJSUA_CALL_UNHOLD
+        self._holding = True
+        if not self._command("hold", lambda call: call.setHold(prm) if held else call.reinvite(prm)):
+            self.invite_refused(491, "another change of this call is under way")
+
+    def transfer(self, target: str, headers: dict[str, str]) -> None:
+        prm = pj.CallOpParam()
+        _add_headers(prm, headers)
+        self._refer(lambda call: call.xfer(f"<{target}>", prm))
+
+    def transfer_to(self, other: Leg, headers: dict[str, str]) -> None:
+        consulted = other.native if isinstance(other, PjLeg) else None
+        prm = pj.CallOpParam()
+        _add_headers(prm, headers)
+        if consulted is None:
+            self._report(TransferProgress(0, "the other call is over", True))
+            return
+        self._refer(lambda call: call.xferReplaces(consulted, prm))
+
+    def _refer(self, send: Callable[[Any], None]) -> None:
+        if not self._command("transfer", send):
+            self._report(TransferProgress(0, "the call cannot be transferred now", True))
+
+    @property
+    def native(self) -> Any:
+        """PJSIP's call, None once it is over."""
+        return self._call
 
     def hang_up(self) -> None:
         self._hang_up_asked = True
@@ -322,21 +410,47 @@ class PjLeg:
         self._report(Progress(code, reason, early_media))
 
     def confirmed(self) -> None:
+        self._confirmed = True
         self._report(Answered())
 
     def media(
-        self, media: Any, codec: str, clock_rate_hz: int, direction: str, srtp: str, remote: str, events: bool
+        self,
+        media: Any,
+        codec: str,
+        clock_rate_hz: int,
+        direction: str,
+        srtp: str,
+        remote: str,
+        events: bool,
+        held: bool,
     ) -> None:
-        if self._port is not None:
-            self._port.gone()
-        if media is None:
-            self._port = None
-            self._report(MediaChanged(None))
-            return
+        self._leave_port()
         self._peer_events = events
         self._port = BridgePort(f"call {self._sip_call_id}", media)
         self._account.mixer.keep_read(self._port)
-        self._report(MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote))
+        self._report(MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote, held))
+
+    def no_media(self, held: bool) -> None:
+        self._leave_port()
+        self._report(MediaChanged(None, held=held))
+
+    def _leave_port(self) -> None:
+        if self._port is not None:
+            self._port.gone()
+            self._port = None
+
+    def invite_refused(self, code: int, reason: str) -> None:
+        """A re-INVITE came to nothing. What becomes of a first INVITE is told by the end of the call, and of a
+        challenged one by its repetition."""
+        if self._confirmed and self._holding and code not in (401, 407):
+            self._holding = False
+            self._report(HoldRefused(code, reason))
+
+    def transfer_progress(self, code: int, reason: str, final: bool) -> None:
+        self._report(TransferProgress(code, reason, final))
+
+    def transfer_asked(self, target: str) -> None:
+        self._report(TransferAsked(target))
 
     def digit(self, digit: str, method: str, duration_ms: int | None) -> None:
         self._report(Digit(digit, method, duration_ms))
@@ -349,26 +463,38 @@ class PjLeg:
         self._report(DigitSent(digit) if good else DigitFailed(digit, f"the far end refused INFO: {code} {reason}"))
 
     def ended(self, end: _Ended) -> None:
-        if self._port is not None:
-            self._port.gone()
-            self._port = None
+        self._leave_port()
         self._quality = end.quality or self._quality
         self._call = None
-        if self._offer_secure and end.code in _NO_SRTP_CODES and not self._hang_up_asked:
-            self._dial_again_in_the_clear(end)
+        if not self._hang_up_asked and self._dials_again(end):
             return
         cause = status_fault(end.status).cause if end.code == 0 and not end.bye else ""
         self._report(LegEnded(end.code, end.reason, end.bye, cause, end.headers, self._quality))
         self._account.leg_over(self)
 
-    def _dial_again_in_the_clear(self, end: _Ended) -> None:
-        self._offer_secure = False
-        self._report(SecurityLowered(f"the far end refused SRTP: {end.code} {end.reason}"))
+    def _dials_again(self, end: _Ended) -> bool:
+        """Whether the refusal is one that another INVITE answers: without SRTP, or to where a 3xx leads."""
+        if self._offer_secure and end.code in _NO_SRTP_CODES:
+            self._offer_secure = False
+            self._report(SecurityLowered(f"the far end refused SRTP: {end.code} {end.reason}"))
+        elif target := self._redirection(end):
+            self._redirected_to.append(target)
+            self._report(Redirected(end.code, target))
+        else:
+            return False
         try:
             self._send_invite()
         except SipError as error:
             self._report(LegEnded(0, "", cause=str(error)))
             self._account.leg_over(self)
+        return True
+
+    def _redirection(self, end: _Ended) -> str:
+        """Where to call next, '' if nowhere: not redirected, too often, or in a circle."""
+        invite = self._invite
+        if invite is None or end.code // 100 != 3 or len(self._redirected_to) >= invite.redirects:
+            return ""
+        return next_target(end.headers, {invite.target, *self._redirected_to})
 
     def _report(self, report: LegReport) -> None:
         if self._sink is None:
@@ -383,6 +509,11 @@ def _invite_options() -> Any:
     prm.opt.videoCount = 0
     prm.opt.textCount = 0  # else PJSIP offers an m=text line
     return prm
+
+
+def _add_headers(prm: Any, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        prm.txOption.headers.append(_header(name, value))
 
 
 def _header(name: str, value: str) -> Any:

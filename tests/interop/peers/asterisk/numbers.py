@@ -66,6 +66,7 @@ RING_THEN_ECHO = "9180"  # a second of ringing
 RING_FOR_EVER = "9181"
 EARLY_MEDIA_THEN_ECHO = "9183"  # 183, a second and a half of sound, 200
 EARLY_MEDIA_THEN_403 = "9184"
+SENDS_TO_THE_TONE = "9187"  # a REFER half a second after the answer; user event `Transferred`
 TELL_HEADER = "9188"  # user event `Header` with X-Softphone-Test, then 486
 
 # SIP code -> the Q.850 cause by which Asterisk gives it; dialled as 9<code>

@@ -1,0 +1,159 @@
+"""What can be done to calls that are up: hold, mute, transfer; redirect for those that ring; and do-not-disturb."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from softphone.cli import exits
+from softphone.cli.commands.act import OnlyCall, only
+from softphone.cli.feed import Feed
+from softphone.cli.options import AsJson, CallId, Settings, Socket
+from softphone.cli.output import print_json
+from softphone.cli.telling import sentence
+from softphone.errors import UsageError
+
+if TYPE_CHECKING:
+    from softphone.control.client import ControlClient
+
+Headers = Annotated[
+    list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header for the request; may be repeated.")
+]
+_UP = ("active",)
+
+
+def hold(
+    ctx: typer.Context,
+    call: OnlyCall = None,
+    off: Annotated[bool, typer.Option("--off", help="Resume it.")] = False,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a call, or resume it."""
+    settings = Settings.of(ctx, socket, as_json)
+    with settings.connect() as phone:
+        chosen = call or only(phone, _UP, "is up")
+        if ("local" in phone.call(chosen)["held_by"]) is not off:
+            _say(settings, phone.call(chosen), f"{chosen}: {'not held' if off else 'held'} already")
+            return
+        with Feed(settings.connect, ("call",)) as feed:
+            if off:
+                phone.resume(chosen)
+            else:
+                phone.hold(chosen)
+            told = feed.until(chosen, "call.hold", "call.hold_failed", "call.ended")
+            while told["type"] == "call.hold" and told["by"] != "local":
+                told = feed.until(chosen, "call.hold", "call.hold_failed", "call.ended")
+    _outcome(settings, told, told["type"] == "call.hold")
+
+
+def mute(
+    ctx: typer.Context,
+    call: OnlyCall = None,
+    off: Annotated[bool, typer.Option("--off", help="Let it be heard again.")] = False,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the far end hear nothing of our side, or hear it again."""
+    settings = Settings.of(ctx, socket, as_json)
+    with settings.connect() as phone:
+        chosen = call or only(phone, _UP, "is up")
+        found = phone.unmute(chosen) if off else phone.mute(chosen)
+    _say(settings, found, f"{found['id']}: {'no longer muted' if off else 'muted'}")
+
+
+def transfer(
+    ctx: typer.Context,
+    call: CallId,
+    target: Annotated[str | None, typer.Argument(metavar="[NUMBER]", help="Where the far end shall call.")] = None,
+    to_call: Annotated[
+        str | None, typer.Option("--to-call", metavar="CALL", help="Connect it with the far end of this call instead.")
+    ] = None,
+    header: Headers = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until it is known how it went.")] = True,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send the far end to a number, or connect it with another call of ours."""
+    if (target is None) == (to_call is None):
+        raise UsageError("name a number, or a call with --to-call")
+    settings = Settings.of(ctx, socket, as_json)
+    headers = parsed(header or ())
+    with settings.connect() as phone, Feed(settings.connect, ("call",)) as feed:
+        found = _send(phone, call, target, to_call, headers)
+        told = _followed(feed, call, quiet=settings.json) if wait else None
+    if told is None:
+        _say(settings, found, f"{call}: transfer asked")
+    else:
+        _outcome(settings, told, told.get("state") == "done")
+
+
+def _send(
+    phone: ControlClient, call: str, target: str | None, to_call: str | None, headers: dict[str, str]
+) -> dict[str, Any]:
+    if to_call is not None:
+        return phone.transfer_to(call, to_call, headers=headers)
+    return phone.transfer(call, target or "", headers=headers)
+
+
+def _followed(feed: Feed, call: str, *, quiet: bool) -> dict[str, Any]:
+    """Shows how the transfer goes; returns its outcome, or the end of the call."""
+    while True:
+        told = feed.until(call, "call.transfer", "call.ended")
+        if told["type"] == "call.ended" or told["state"] in ("done", "failed"):
+            return told
+        if not quiet:
+            print(f"{call}: {sentence(told)}", flush=True)
+
+
+def redirect(
+    ctx: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="NUMBER", help="Where the caller shall call.")],
+    call: OnlyCall = None,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send the caller of a call that rings here elsewhere."""
+    settings = Settings.of(ctx, socket, as_json)
+    with settings.connect() as phone:
+        found = phone.redirect(call or only(phone, ("incoming",), "rings"), target)
+    _say(settings, found, f"{found['id']}: sent to {target}")
+
+
+def dnd(
+    ctx: typer.Context,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id, or its user name alone.")],
+    off: Annotated[bool, typer.Option("--off", help="Let them ring again.")] = False,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do not disturb: refuse the callers of an account, or let them ring again."""
+    settings = Settings.of(ctx, socket, as_json)
+    with settings.connect() as phone:
+        found = phone.set_dnd(account, not off)
+    _say(settings, found, f"{found['id']}: {'do not disturb' if found['dnd'] else 'may be disturbed'}")
+
+
+def parsed(headers: tuple[str, ...] | list[str]) -> dict[str, str]:
+    """`Name: value` -> a pair. Raises UsageError."""
+    found = {}
+    for text in headers:
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(f"{text!r} is not NAME:VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _outcome(settings: Settings, told: dict[str, Any], good: bool) -> None:
+    _say(settings, told, f"{told['call']}: {sentence(told)}")
+    if not good:
+        raise typer.Exit(exits.FAILED)
+
+
+def _say(settings: Settings, found: Any, words: str) -> None:
+    if settings.json:
+        print_json(found)
+    else:
+        print(words)
