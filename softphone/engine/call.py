@@ -84,7 +84,7 @@ class Call:
         self._quality: StreamQuality | None = None
         self._route = AudioRoute()
         self.conference = ""
-        self._place = Place(world.graph, f"call {call_id}", self._moved)
+        self._place = Place(world.mixer, world.graph, f"call {call_id}", self._moved)
         self.sounds = Sounds(self.id, account.id, world, self._place.shown)
         self._hold = Hold(call_id, account.id, world, self._place, outgoing=state.outgoing, send=self._send_hold)
         self._transfer = Transfer(call_id, account.id, world, self._transfer_over)
@@ -215,7 +215,7 @@ class Call:
         """Whether the far end hears nothing of our side: device, files, other calls. Raises Conflict."""
         self.needs_media("mute" if muted else "unmute")
         if muted != self._place.muted:
-            self._place.mute(muted)
+            (self._place.mute if muted else self._place.unmute)()
             self._tell(events.CallMuted(call=self.id, account=self.account.id, muted=muted))
 
     def transfer(self, target: str, headers: dict[str, str]) -> None:

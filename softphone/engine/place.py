@@ -1,7 +1,7 @@
 """The place of a call on the mixer, as everybody else sees it: it stays when the leg's own port changes or is held.
 
-Plays, recordings, devices and other calls are connected to `shown`. On hold that is a stand-in: their connections wait
-there, and the leg's port is free for music. Muting belongs to `shown` too, so music is heard by a muted far end.
+Plays, recordings, devices and other calls are connected to `shown`. On hold that is a stand-in: their time goes on there
+unheard, and the leg's port is free for music. Muting belongs to `shown` too, so music is heard by a muted far end.
 """
 
 from __future__ import annotations
@@ -9,58 +9,71 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from softphone.media.graph import MediaGraph
-from softphone.media.ports import Absent, Port
+from softphone.media.ports import Absent, Mixer, PcmPort, Port
 
 
 class Place:
     """`moved(port)` is called whenever `shown` has become another port."""
 
-    def __init__(self, graph: MediaGraph, name: str, moved: Callable[[Port], None]) -> None:
+    def __init__(self, mixer: Mixer, graph: MediaGraph, name: str, moved: Callable[[Port], None]) -> None:
+        self._mixer = mixer
         self._graph = graph
         self._name = name
         self._moved = moved
+        self._stand_in: PcmPort | None = None
+        self._drain: PcmPort | None = None
         self.shown: Port = Absent(name)
         self.leg: Port = self.shown
-        self.muted = False
 
     @property
-    def held(self) -> bool:
-        return self.shown is not self.leg
+    def muted(self) -> bool:
+        return self._drain is not None
 
     def change(self, port: Port | None) -> None:
         """The leg has another port now, or none."""
-        held = self.held
         before, self.leg = self.leg, port or Absent(self._name)
         self._graph.replace(before, self.leg)
-        if not held:
+        if self._stand_in is None:
             self._show(self.leg)
 
     def hold(self) -> None:
-        """Everybody's connections wait from now on."""
-        if not self.held:
-            stand_in = Absent(f"{self._name}, held")
-            self._graph.replace(self.leg, stand_in)
-            self._show(stand_in)
+        """From now on nobody's sound reaches the leg. Raises MediaError."""
+        if self._stand_in is None:
+            self._stand_in = self._sink("held")
+            self._graph.replace(self.leg, self._stand_in)
+            self._show(self._stand_in)
 
     def resume(self) -> None:
-        """They are back on the leg's port."""
-        if self.held:
-            self._graph.replace(self.shown, self.leg)
+        """All connections are back on the leg's port."""
+        stand_in, self._stand_in = self._stand_in, None
+        if stand_in is not None:
+            self._graph.replace(stand_in, self.leg)
             self._show(self.leg)
+            stand_in.close()
 
-    def mute(self, muted: bool) -> None:
-        self.muted = muted
-        if muted:
-            self._graph.mute(self.shown)
-        else:
+    def mute(self) -> None:
+        """Raises MediaError."""
+        if self._drain is None:
+            self._drain = self._sink("muted")
+            self._graph.mute(self.shown, self._drain)
+
+    def unmute(self) -> None:
+        drain, self._drain = self._drain, None
+        if drain is not None:
             self._graph.unmute(self.shown)
+            drain.close()
 
     def close(self) -> None:
         """The call is over: everything is disconnected."""
-        for port in {self.shown, self.leg}:
-            self._graph.remove(port)
+        self.resume()
+        self.unmute()
+        self._graph.remove(self.leg)
         self.leg = Absent(self._name)
         self._show(self.leg)
+
+    def _sink(self, what: str) -> PcmPort:
+        """A port that takes sound and makes none; what it takes is forgotten."""
+        return self._mixer.open_pcm(f"{self._name}, {what}", queue_ms=100, low_water_ms=20)
 
     def _show(self, port: Port) -> None:
         self.shown = port

@@ -73,7 +73,7 @@ class MediaGraph:
         self._direct = _Pairs()  # source, sink: asked for
         self._taps = _Pairs()  # tapped, listener
         self._live = _Pairs()  # source, sink: what the mixer has
-        self._muted: Ports = {}  # nothing is sent to these
+        self._drains: dict[Port, Port] = {}  # muted, where its sources go instead
 
     # ---- what callers ask for
 
@@ -120,14 +120,18 @@ class MediaGraph:
         self._taps.discard(port, listener)
         self._settle([listener])
 
-    def mute(self, port: Port) -> None:
-        """Nothing is sent to `port` any more, and its output taps hear nothing. Connections wait for `unmute`."""
-        self._muted[port] = None
-        self._settle([port])
+    def mute(self, port: Port, drain: Port) -> None:
+        """Nothing is sent to `port` any more, and its output taps hear nothing.
+
+        Its sources are connected to `drain` meanwhile: the mixer would stop a source that nobody hears, and its time.
+        """
+        self._drains[port] = drain
+        self._settle([port, drain])
 
     def unmute(self, port: Port) -> None:
-        self._muted.pop(port, None)
-        self._settle([port])
+        """Whatever is connected to `port` is heard again."""
+        if drain := self._drains.pop(port, None):
+            self._settle([port, drain])
 
     def remove(self, port: Port) -> None:
         """Forgets `port`: every connection and tap that it has part in goes."""
@@ -175,17 +179,19 @@ class MediaGraph:
                     pair = (new if giver is old else giver, new if taker is old else taker)
                     pairs.add(*pair)
                     touched[pair[1]] = None
-        if old in self._muted:
-            del self._muted[old]
+        if drain := self._drains.pop(old, None):
+            touched[drain] = None
             if new is not None:
-                self._muted[new] = None
+                self._drains[new] = drain
         touched |= dict.fromkeys(self._live.takers(old))  # heard through taps only
         touched[old] = None
         self._settle(touched)
 
     def _settle(self, sinks: Iterable[Port]) -> None:
         """Brings these sinks and all that listen to them in step; disconnects before it connects."""
-        wrong = [(sink, self._wanted(sink)) for sink in self._reach(sinks, self._taps.takers)]
+        reached = self._reach(sinks, self._taps.takers)
+        reached |= {self._drains[port]: None for port in reached if port in self._drains}
+        wrong = [(sink, self._wanted(sink)) for sink in reached]
         for sink, wanted in wrong:
             for source in self._live.givers(sink):
                 if source not in wanted:
@@ -201,9 +207,11 @@ class MediaGraph:
         """Its own sources, and those of all that it taps; nothing to or from a port that is absent."""
         if isinstance(sink, Absent):
             return {}
-        wanted = {} if sink in self._muted else dict.fromkeys(self._direct.givers(sink))
+        wanted = {} if sink in self._drains else dict.fromkeys(self._direct.givers(sink))
+        for muted in (port for port, drain in self._drains.items() if drain is sink):
+            wanted |= dict.fromkeys(self._direct.givers(muted))
         for tapped in self._reach([sink], self._taps.givers):
-            if tapped is not sink and tapped not in self._muted:
+            if tapped is not sink and tapped not in self._drains:
                 wanted |= {source: None for source in self._direct.givers(tapped) if source is not sink}
         return {source: None for source in wanted if not isinstance(source, Absent)}
 
