@@ -9,11 +9,15 @@ import pytest
 
 from softphone.errors import Conflict, NotFound, UsageError
 from softphone.lab import Lab
-from softphone.testing.audio import find, heard_share, level_dbfs, read_wav, speech_like, write_wav
+from softphone.testing.audio import Sound, level_dbfs, read_wav, strongest_tone, tone, write_wav
 from tests.support.phone import Phone
 
 THEM, US = 0, 1
-MOST = 2 / 3  # two half seconds of three: on a busy machine a jitter buffer may stretch one of them
+SAID_HZ, MUSIC_HZ, OURS_HZ = (
+    600.0,
+    440.0,
+    850.0,
+)  # tones: what jitter buffers on a busy machine do to speech spares them
 QUIET_DBFS = -60.0
 ANSWER = [{"from": "*", "action": "answer"}]
 TRIO = ("901", "902", "903")
@@ -22,7 +26,7 @@ TRIO = ("901", "902", "903")
 @pytest.fixture
 def prompt(tmp_path: Path) -> Path:
     path = tmp_path / "prompt.wav"
-    write_wav(path, speech_like(1.5))
+    write_wav(path, tone(SAID_HZ, 1.5))
     return path
 
 
@@ -43,8 +47,8 @@ class Ear:
         self._phone, self._folder, self._prompt = phone, folder, prompt
         self._count = 0
 
-    async def hear(self, said_by: str, *listeners: str) -> list[float]:
-        """`said_by` plays the prompt to its far end; how much of it each of `listeners` hears, 0 to 1."""
+    async def hear(self, said_by: str, *listeners: str) -> list[bool]:
+        """`said_by` plays the prompt to its far end; whether each of `listeners` hears it. Half of it fails."""
         self._count += 1
         agent = self._phone.agent
         files = {call: self._folder / f"{self._count}-{call}.wav" for call in listeners}
@@ -54,7 +58,7 @@ class Ear:
         await self._still()
         for call, record in records.items():
             await agent.stop_record(call, record)
-        return [heard_share(speech_like(1.5), read_wav(file, THEM)) for file in files.values()]
+        return [sounds(read_wav(file, THEM), SAID_HZ) for file in files.values()]
 
     async def _still(self) -> None:
         """Until what is on its way has arrived: as long as one more short play takes in a recording of its own."""
@@ -72,10 +76,14 @@ class Ear:
         return level_dbfs(read_wav(file, channel))
 
 
-def _heard(shares: list[float]) -> list[bool]:
-    """Which of them heard it; nothing between all and nothing counts."""
-    assert all(share == 0 or share >= MOST for share in shares), shares
-    return [share > 0 for share in shares]
+def sounds(recording: Sound, frequency_hz: float) -> bool:
+    """Whether this tone, and nothing else, is in the recording; False for silence. Anything between fails."""
+    if level_dbfs(recording) < QUIET_DBFS:
+        return False
+    found = strongest_tone(recording)
+    assert found.frequency_hz == pytest.approx(frequency_hz, abs=10), found
+    assert found.share > 0.5, found
+    return True
 
 
 async def held(phone: Phone, call: str, on: bool, by: str = "local") -> None:
@@ -98,13 +106,13 @@ def test_hold_and_resume(act: Any, prompt: Path, tmp_path: Path, codecs: list[st
         await phone.told("call.hold", call=theirs, by="remote", held=True)
         assert (phone.agent.call(mine).held_by, phone.agent.call(theirs).held_by) == (["local"], ["remote"])
         assert phone.agent.call(mine).direction_media == "sendonly"
-        assert await ear.hear(mine, theirs) == [0]
-        assert await ear.hear(theirs, mine) == [0]
+        assert await ear.hear(mine, theirs) == [False]
+        assert await ear.hear(theirs, mine) == [False]
         await held(phone, mine, False)
         await phone.told("call.hold", call=theirs, by="remote", held=False)
         assert phone.agent.call(mine).held_by == phone.agent.call(theirs).held_by == []
-        assert min(await ear.hear(mine, theirs)) >= MOST
-        assert min(await ear.hear(theirs, mine)) >= MOST
+        assert all(await ear.hear(mine, theirs))
+        assert all(await ear.hear(theirs, mine))
 
     act(scene, incoming=ANSWER, codecs=codecs, srtp=srtp)
 
@@ -122,15 +130,15 @@ def test_both_sides_hold(act: Any, prompt: Path, tmp_path: Path) -> None:
         await held(phone, theirs, False)
         await phone.told("call.hold", call=mine, by="remote", held=False)
         assert phone.agent.call(mine).held_by == phone.agent.call(theirs).held_by == []
-        assert min(await ear.hear(mine, theirs)) >= MOST
-        assert min(await ear.hear(theirs, mine)) >= MOST
+        assert all(await ear.hear(mine, theirs))
+        assert all(await ear.hear(theirs, mine))
 
     act(scene, incoming=ANSWER)
 
 
 def test_the_far_end_hears_music_while_it_is_held(act: Any, prompt: Path, tmp_path: Path) -> None:
     music = tmp_path / "music.wav"
-    write_wav(music, speech_like(1.0, seed=7))
+    write_wav(music, tone(MUSIC_HZ, 1.0))
 
     async def scene(lab: Lab, phone: Phone) -> None:
         ear = Ear(phone, tmp_path, prompt)
@@ -140,19 +148,19 @@ def test_the_far_end_hears_music_while_it_is_held(act: Any, prompt: Path, tmp_pa
             file = tmp_path / "held.wav"
             record = await phone.agent.record(theirs, str(file), mode="stereo", overwrite=True, max_duration_s=2.5)
             await phone.told("record.ended", record=record)
-            assert find(speech_like(1.0, seed=7), read_wav(file, THEM)).heard
+            assert sounds(read_wav(file, THEM).cut(1.0), MUSIC_HZ)
             await held(phone, mine, False)
             await phone.told("call.media", call=theirs, direction="sendrecv")
             await ear.level(theirs, THEM, 0.5)  # the jitter buffer
             assert await ear.level(theirs, THEM) < QUIET_DBFS
-        assert min(await ear.hear(mine, theirs)) >= MOST
+        assert all(await ear.hear(mine, theirs))
 
     act(scene, incoming=ANSWER, calls={"hold_music": str(music)})
 
 
 def test_what_plays_during_a_hold_is_not_heard_and_goes_on_after_it(act: Any, tmp_path: Path) -> None:
     long = tmp_path / "long.wav"
-    write_wav(long, speech_like(30))
+    write_wav(long, tone(OURS_HZ, 30))
 
     async def scene(lab: Lab, phone: Phone) -> None:
         mine, theirs = await pair(phone)
@@ -193,7 +201,7 @@ def test_holding_and_resuming_many_times(act: Any, prompt: Path, tmp_path: Path)
         for _ in range(10):
             await held(phone, mine, True)
             await held(phone, mine, False)
-        assert min(await Ear(phone, tmp_path, prompt).hear(mine, theirs)) >= MOST
+        assert all(await Ear(phone, tmp_path, prompt).hear(mine, theirs))
 
     act(scene, incoming=ANSWER)
 
@@ -209,14 +217,14 @@ def test_mute_silences_everything_and_survives_a_hold(act: Any, prompt: Path, tm
         phone.agent.mute(mine)
         assert len(phone.all("call.muted", call=mine, muted=True)) == 1
         assert phone.agent.call(mine).muted
-        assert await ear.hear(mine, theirs) == [0]
-        assert min(await ear.hear(theirs, mine)) >= MOST
+        assert await ear.hear(mine, theirs) == [False]
+        assert all(await ear.hear(theirs, mine))
         await held(phone, mine, True)
         await held(phone, mine, False)
-        assert await ear.hear(mine, theirs) == [0]
+        assert await ear.hear(mine, theirs) == [False]
         phone.agent.unmute(mine)
         assert phone.all("call.muted", call=mine, muted=False)
-        assert min(await ear.hear(mine, theirs)) >= MOST
+        assert all(await ear.hear(mine, theirs))
 
     act(scene, incoming=ANSWER)
 
@@ -236,16 +244,16 @@ def test_three_calls_in_a_conference_hear_each_other(act: Any, prompt: Path, tmp
         assert phone.agent.add_to_conference(made.id, hubs[2]).calls == hubs
         assert {phone.agent.call(call).conference for call in hubs} == {made.id}
         first, second, third = ends
-        assert min(await ear.hear(first, second, third)) >= MOST
-        assert min(await ear.hear(third, first, second)) >= MOST
+        assert all(await ear.hear(first, second, third))
+        assert all(await ear.hear(third, first, second))
         await held(phone, hubs[1], True)
-        assert _heard(await ear.hear(first, second, third)) == [False, True]
+        assert await ear.hear(first, second, third) == [False, True]
         await held(phone, hubs[1], False)
-        assert min(await ear.hear(first, second, third)) >= MOST
+        assert all(await ear.hear(first, second, third))
         phone.agent.remove_from_conference(made.id, hubs[1])
-        assert _heard(await ear.hear(first, second, third)) == [False, True]
+        assert await ear.hear(first, second, third) == [False, True]
         phone.agent.end_conference(made.id)
-        assert await ear.hear(first, second, third) == [0, 0]
+        assert await ear.hear(first, second, third) == [False, False]
         assert phone.agent.conferences() == []
         assert all(phone.agent.call(call).state == "active" for call in hubs)
 
@@ -271,7 +279,7 @@ def test_a_member_that_hangs_up_leaves_and_the_last_one_ends_the_conference(act:
 def test_a_bridge_leaves_our_own_sound_out(act: Any, tmp_path: Path) -> None:
     """Both calls have a file as our side; while we are out, each hears the other's far end and no file."""
     ours = tmp_path / "ours.wav"
-    write_wav(ours, speech_like(3, seed=3))
+    write_wav(ours, tone(OURS_HZ, 3))
     route = {"file": str(ours), "loop": True}
 
     async def scene(lab: Lab, phone: Phone) -> None:
