@@ -96,7 +96,10 @@ def _hold(e: Event) -> str:
 
 
 def _transfer(e: Event) -> str:
-    what = {"requested": "asked", "progress": "under way", "done": "done", "failed": "failed"}[e["state"]]
+    what = {
+        "requested": "asked",
+        "progress": "under way",
+    }.get(e["state"], e["state"])
     answer = f" ({e['code']} {e['reason']})" if e["code"] else f" ({e['reason']})" if e["reason"] else ""
     return f"transfer to {e['target']} {what}{answer}"
 

@@ -1,7 +1,7 @@
 """The place of a call on the mixer, as everybody else sees it: it stays when the leg's own port changes or is held.
 
-Plays, recordings, devices and other calls are connected to `shown`. On hold that is a stand-in: their time goes on there
-unheard, and the leg's port is free for music. Muting belongs to `shown` too, so music is heard by a muted far end.
+Plays, recordings, devices and other calls are connected to `shown`. On hold that is a stand-in: their time goes on
+there unheard, and the leg's port is free for music. Muting belongs to `shown` too: a muted far end hears music.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from softphone.engine.views import (
     AudioRoute,
     CallCounts,
     CallView,
+    ConferenceView,
     DeviceView,
     NativeInfo,
     ProviderStatus,
@@ -22,7 +24,7 @@ from softphone.engine.views import (
     RecordView,
 )
 from softphone.errors import Conflict, NotFound
-from softphone.events import CallAnswered, CallEnded
+from softphone.events import CallAnswered, CallEnded, CallHold, CallTransfer
 
 CREATED = "2025-01-01T12:00:00.000Z"
 
@@ -53,6 +55,7 @@ class FakeAgent:
         self.waiting = asyncio.Event()
         self._accounts = {a.id: a for a in (account_view("901"), account_view("902"))}
         self._calls: dict[str, CallView] = {}
+        self._conferences: dict[str, ConferenceView] = {}
         self._changed = asyncio.Event()
 
     def _note(self, *command: Any) -> None:
@@ -106,6 +109,11 @@ class FakeAgent:
 
     def unregister(self, id: str) -> None:
         self._note("unregister", self.account(id).id)
+
+    def set_dnd(self, id: str, on: bool) -> None:
+        view = self.account(id)
+        self._note("set_dnd", view.id, on)
+        self._accounts[view.id] = replace(view, dnd=on)
 
     # ---- calls
 
@@ -164,6 +172,51 @@ class FakeAgent:
         self.change_call(id, state="ended", ended=CREATED)
         self.bus.publish(ended_event(id))
 
+    def redirect(self, id: str, target: str) -> None:
+        self._note("redirect", self.call(id).id, target)
+
+    def hold(self, id: str) -> None:
+        self._note("hold", self.call(id).id)
+        self.change_call(id, held_by=["local"])
+        self.bus.publish(CallHold(call=id, account="901@pbx.example", by="local", held=True))
+
+    def resume(self, id: str) -> None:
+        self._note("resume", self.call(id).id)
+        self.change_call(id, held_by=[])
+        self.bus.publish(CallHold(call=id, account="901@pbx.example", by="local", held=False))
+
+    def mute(self, id: str) -> None:
+        self._note("mute", self.call(id).id)
+        self.change_call(id, muted=True)
+
+    def unmute(self, id: str) -> None:
+        self._note("unmute", self.call(id).id)
+        self.change_call(id, muted=False)
+
+    def transfer(self, id: str, target: str, *, headers: dict[str, str] | None = None) -> None:
+        self._note("transfer", self.call(id).id, target, headers)
+        self._tell_transfer(id, target)
+
+    def transfer_to(self, id: str, other: str, *, headers: dict[str, str] | None = None) -> None:
+        self._note("transfer_to", self.call(id).id, self.call(other).id, headers)
+        self._tell_transfer(id, self.call(other).remote)
+
+    def _tell_transfer(self, id: str, target: str) -> None:
+        """To 486 the far end says no."""
+        outcome = ("failed", 486, "Busy Here") if "486" in target else ("done", 200, "OK")
+        for state, code, reason in (("requested", 0, ""), ("progress", 180, "Ringing"), outcome):
+            self.bus.publish(
+                CallTransfer(
+                    call=id,
+                    account="901@pbx.example",
+                    state=state,
+                    target=target,
+                    consulted="",
+                    code=code,
+                    reason=reason,
+                )
+            )
+
     def send_digits(
         self, id: str, digits: str, *, method: DigitMethod = "auto", duration_ms: int = 160, pause_ms: int = 80
     ) -> None:
@@ -212,6 +265,40 @@ class FakeAgent:
 
     def quality(self, id: str) -> dict[str, Any] | None:
         return self.call(id).quality
+
+    # ---- conferences
+
+    def conferences(self) -> list[ConferenceView]:
+        return list(self._conferences.values())
+
+    def conference(self, id: str) -> ConferenceView:
+        if id not in self._conferences:
+            raise NotFound(f"there is no conference {id!r}")
+        return self._conferences[id]
+
+    def start_conference(self, calls: Sequence[str], *, local: bool = True) -> ConferenceView:
+        self._note("start_conference", list(calls), local)
+        view = ConferenceView(id=f"f{len(self._conferences) + 1}", calls=[self.call(c).id for c in calls], local=local)
+        self._conferences[view.id] = view
+        return view
+
+    def add_to_conference(self, id: str, call: str) -> ConferenceView:
+        self._note("add_to_conference", id, call)
+        view = self.conference(id)
+        self._conferences[id] = replace(view, calls=[*view.calls, self.call(call).id])
+        return self._conferences[id]
+
+    def remove_from_conference(self, id: str, call: str) -> None:
+        self._note("remove_from_conference", self.conference(id).id, call)
+
+    def set_conference_local(self, id: str, local: bool) -> ConferenceView:
+        self._note("set_conference_local", id, local)
+        self._conferences[id] = replace(self.conference(id), local=local)
+        return self._conferences[id]
+
+    def end_conference(self, id: str) -> None:
+        self._note("end_conference", self.conference(id).id)
+        del self._conferences[id]
 
 
 def ended_event(call: str = "c1") -> CallEnded:

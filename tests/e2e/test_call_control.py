@@ -9,15 +9,13 @@ import pytest
 
 from softphone.errors import Conflict, NotFound, UsageError
 from softphone.lab import Lab
+from softphone.lab.sip.sdp import Session
 from softphone.testing.audio import Sound, level_dbfs, read_wav, strongest_tone, tone, write_wav
 from tests.support.phone import Phone
 
 THEM, US = 0, 1
-SAID_HZ, MUSIC_HZ, OURS_HZ = (
-    600.0,
-    440.0,
-    850.0,
-)  # tones: what jitter buffers on a busy machine do to speech spares them
+# Tones: what jitter buffers do to speech on a busy machine spares them
+SAID_HZ, MUSIC_HZ, OURS_HZ = 600.0, 440.0, 850.0
 QUIET_DBFS = -60.0
 ANSWER = [{"from": "*", "action": "answer"}]
 TRIO = ("901", "902", "903")
@@ -206,6 +204,45 @@ def test_holding_and_resuming_many_times(act: Any, prompt: Path, tmp_path: Path)
     act(scene, incoming=ANSWER)
 
 
+SDP = """v=0\r
+o=lab 1 {version} IN IP4 127.0.0.1\r
+s=-\r
+c=IN IP4 127.0.0.1\r
+t=0 0\r
+m=audio {port} RTP/AVP 0\r
+a={direction}\r
+"""
+
+
+def test_a_reinvite_without_sdp_is_answered_as_the_hold_stands(act: Any) -> None:
+    async def scene(lab: Lab, phone: Phone) -> None:
+        call = await phone.connected("9196", account="901")
+        [leg] = lab.switch.endpoint._legs.values()
+
+        async def asked(version: int, direction: str) -> str:
+            """A late offer: the 200 has the phone's, the ACK our answer."""
+            response, invite = await leg.reinvite()
+            assert invite is not None
+            offer = Session.parse(response.body)
+            body = SDP.format(version=version, port=offer.audio().port + 1000, direction=direction)
+            leg.ack(invite, body.encode())
+            return offer.direction(offer.audio())
+
+        assert await asked(2, "sendrecv") == "sendrecv"
+        await held(phone, call, True)
+        assert await asked(3, "recvonly") == "sendonly"
+        await phone.told("call.media", call=call, direction="sendonly", count=2)
+        assert phone.agent.call(call).held_by == ["local"]
+        await held(phone, call, False)
+        assert await asked(4, "sendonly") == "sendrecv"
+        await phone.told("call.hold", call=call, by="remote", held=True)
+        assert phone.agent.call(call).direction_media == "recvonly"
+        assert await asked(5, "sendrecv") == "sendrecv"
+        await phone.told("call.hold", call=call, by="remote", held=False)
+
+    act(scene, extensions=("901",), codecs=["pcmu"])
+
+
 # ---- mute
 
 
@@ -314,6 +351,31 @@ def test_what_cannot_be_merged(act: Any) -> None:
 
 
 # ---- elsewhere
+
+
+def test_a_transfer_that_is_refused_leaves_the_call_as_it_was(act: Any, prompt: Path, tmp_path: Path) -> None:
+    """The lab knows no REFER: 501."""
+
+    async def scene(lab: Lab, phone: Phone) -> None:
+        mine, theirs = await pair(phone)
+        other, _ = await pair(phone, "901", "903")
+        phone.agent.transfer(mine, "904", headers={"X-Queue": "7"})
+        with pytest.raises(Conflict, match=r"transferred to sip:904@.* already"):
+            phone.agent.transfer(mine, "905")
+        failed = await phone.told("call.transfer", call=mine, state="failed")
+        assert (failed["code"], failed["target"]) == (501, f"sip:904@{lab.domain}")
+        phone.agent.transfer_to(mine, other)
+        failed = await phone.told("call.transfer", call=mine, state="failed", count=2)
+        assert (failed["code"], failed["consulted"]) == (501, other)
+        assert {phone.agent.call(call).state for call in (mine, other)} == {"active"}
+        assert all(await Ear(phone, tmp_path, prompt).hear(mine, theirs))
+        assert (await phone.hung_up(mine))["reason"] == "local_hangup"
+        with pytest.raises(UsageError, match="Refer-To"):
+            phone.agent.transfer(other, "904", headers={"Refer-To": "sip:evil@evil.test"})
+        with pytest.raises(Conflict, match="itself"):
+            phone.agent.transfer_to(other, other)
+
+    act(scene, extensions=TRIO, incoming=ANSWER)
 
 
 def test_do_not_disturb(act: Any) -> None:

@@ -13,9 +13,11 @@ from softphone.engine.fsm import (
     Dialed,
     EndWanted,
     Offered,
+    RedirectWanted,
     RejectWanted,
     SendAnswer,
     SendHangUp,
+    SendRedirect,
     SendReject,
     SendRinging,
     StartTimer,
@@ -23,6 +25,8 @@ from softphone.engine.fsm import (
     TellEnded,
     TellProgress,
     TimerFired,
+    TransferBegun,
+    TransferOver,
 )
 from softphone.stacks.base import Answered, LegEnded, Progress
 
@@ -168,7 +172,37 @@ def test_shutdown_refuses_what_rings_and_hangs_up_what_talks() -> None:
     assert ending(actions) == ("shutdown", "local", "active")
 
 
+def test_sending_a_caller_elsewhere() -> None:
+    state, actions = play(IN, Offered("ring"), RedirectWanted("sip:903@pbx.test"))
+    assert SendRedirect("sip:903@pbx.test") in actions
+    assert not [a for a in actions if isinstance(a, SendReject)]
+    assert ending(play(state, LegEnded(302, "Moved"))[1]) == ("redirected", "local", "incoming")
+
+
+def test_a_transfer_that_is_done_ends_the_call() -> None:
+    state, actions = play(OUT, Dialed(), Answered(), TransferBegun(), TransferOver(True))
+    assert SendHangUp() in actions
+    assert ending(play(state, LegEnded(200, "OK"))[1]) == ("transferred", "local", "active")
+
+
+def test_a_far_end_that_hangs_up_while_it_is_transferred_has_gone_there() -> None:
+    _, actions = play(OUT, Dialed(), Answered(), TransferBegun(), LegEnded(200, "", bye=True))
+    assert ending(actions) == ("transferred", "remote", "active")
+
+
+def test_a_failed_transfer_leaves_the_call_as_it_was() -> None:
+    before, _ = play(OUT, Dialed(), Answered())
+    state, actions = play(before, TransferBegun(), TransferOver(False))
+    assert (state, actions) == (before, [])
+    assert ending(play(state, LegEnded(200, "", bye=True))[1])[0] == "remote_hangup"
+
+
+def test_a_transfer_makes_no_sense_before_the_answer() -> None:
+    assert play(OUT, TransferBegun(), TransferOver(True)) == (OUT, [])
+
+
 INPUTS = st.one_of(
+    st.sampled_from([TransferBegun(), TransferOver(True), TransferOver(False), RedirectWanted("sip:x@y")]),
     st.sampled_from([Dialed(), AnswerWanted(), RejectWanted(486), EndWanted(), EndWanted("shutdown"), Answered()]),
     st.builds(TimerFired, st.sampled_from(["ring", "decide", "max_duration", "end"])),
     st.builds(Progress, st.integers(100, 199), st.just("x"), st.booleans()),

@@ -35,3 +35,7 @@ def test_the_first_rule_that_matches_decides(caller: str, decision: Offered) -> 
 
 def test_without_room_the_line_is_busy_whatever_the_rules_say() -> None:
     assert decide("sip:912@pbx.example", RULES, room=False) == Offered("reject", code=486)
+
+
+def test_do_not_disturb_refuses_everybody() -> None:
+    assert decide("sip:912@pbx.example", RULES, room=True, dnd_code=480) == Offered("reject", code=480)

@@ -47,6 +47,31 @@ def test_a_bridge_is_both_ways() -> None:
     assert w.edges() == set()
 
 
+def test_a_muted_port_gets_nothing_and_its_sources_go_to_the_drain() -> None:
+    w = World()
+    w.graph.connect(w.mic, w.call)
+    w.graph.tap_output(w.call, w.recorder)
+    w.graph.mute(w.call, w.third)
+    w.graph.connect(w.prompt, w.call)
+    assert w.edges() == {"mic>third", "prompt>third"}
+    w.graph.replace(w.call, w.other)
+    assert w.edges() == {"mic>third", "prompt>third"}
+    w.graph.disconnect(w.mic, w.other)
+    assert w.edges() == {"prompt>third"}
+    w.graph.unmute(w.other)
+    assert w.edges() == {"prompt>other", "prompt>recorder"}
+
+
+def test_a_muted_port_that_is_removed_frees_its_drain() -> None:
+    w = World()
+    w.graph.connect(w.mic, w.call)
+    w.graph.mute(w.call, w.third)
+    w.graph.remove(w.call)
+    assert w.edges() == set()
+    w.graph.connect(w.mic, w.call)
+    assert w.edges() == {"mic>call"}
+
+
 def test_a_call_may_hear_itself() -> None:
     w = World()
     w.graph.connect(w.call, w.call)
