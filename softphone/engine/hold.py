@@ -50,9 +50,11 @@ class Hold:
         return found
 
     def want(self, held: bool) -> None:
-        """Raises Conflict while the opposite is under way."""
+        """Raises Conflict while the opposite is under way, MediaError where the mixer has no port left."""
         if self._state.wanted not in (None, held):
             raise Conflict(f"call {self._call} is just being {'held' if self._state.wanted else 'resumed'}")
+        if held:
+            self._place.hold()  # at once: nothing more is heard of us, whenever the far end agrees
         self._advance(holding.Want(held))
 
     def seen(self, media: MediaChanged) -> None:
@@ -77,8 +79,6 @@ class Hold:
     def _do(self, action: holding.Action) -> None:
         match action:
             case holding.Send(held):
-                if held:
-                    self._place.hold()  # at once: nothing more is heard of us
                 self._timers.set("answer", holding.HOLD_PATIENCE_S, lambda: self._advance(holding.NoAnswer()))
                 self._send(held)
             case holding.Pause():

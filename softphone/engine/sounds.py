@@ -247,7 +247,7 @@ class Sounds:
             return
         if route.route == "device":
             device = await self._world.mixer.open_device(route.input, route.output)
-            if self._over:
+            if self._over or self._apart:
                 device.close()
                 return
             self._drop_route()
