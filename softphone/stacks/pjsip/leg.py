@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pjsua2 as pj
 
+from softphone.addresses import NameAddr
 from softphone.errors import SipError
 from softphone.media.quality import StreamQuality
 from softphone.stacks.base import (
@@ -109,7 +110,11 @@ class _Call(pj.Call):
                 pj.PJSIP_EVENT_TIMER,
             )
             status = event.src.status if local and event.type == pj.PJSIP_EVENT_TRANSPORT_ERROR else 0
-            code, reason, found = self._redirect or (0 if local else info.lastStatusCode, readable(info.lastReason), found)
+            code, reason, found = self._redirect or (
+                0 if local else info.lastStatusCode,
+                readable(info.lastReason),
+                found,
+            )
             self._post("ended", _Ended(code, reason, bye, status, found, self._last))
 
     def onCallRedirected(self, prm: Any) -> int:
@@ -177,7 +182,7 @@ class _Call(pj.Call):
 
     @callback
     def onCallTransferRequest(self, prm: Any) -> None:
-        target = prm.dstUri
+        target = readable(prm.dstUri)
         if not self._account.accepts_transfer(target):
             prm.statusCode = 603
             self._post("transfer_asked", target)
@@ -450,7 +455,7 @@ class PjLeg:
         self._report(TransferProgress(code, reason, final))
 
     def transfer_asked(self, target: str) -> None:
-        self._report(TransferAsked(target))
+        self._report(TransferAsked(NameAddr.parse(target).uri))
 
     def digit(self, digit: str, method: str, duration_ms: int | None) -> None:
         self._report(Digit(digit, method, duration_ms))
