@@ -222,6 +222,9 @@ class _Call(pj.Call):
         rtcp, buffer = stat.rtcp, stat.jbuf
         rx, tx = rtcp.rxStat, rtcp.txStat
         codec, clock_rate_hz = self._codec
+        # Opus timestamps count 48,000 a second whatever the bandwidth (RFC 7587 section 4.1); PJSIP takes them for
+        # counts of the bandwidth, and the jitter that it makes of that is none
+        timed = codec.lower() != "opus" or clock_rate_hz == 48_000
         return StreamQuality(
             codec=codec,
             clock_rate_hz=clock_rate_hz,
@@ -232,8 +235,8 @@ class _Call(pj.Call):
             tx_packets=tx.pkt,
             tx_bytes=tx.bytes,
             tx_lost=tx.loss,
-            jitter_mean_ms=rx.jitterUsec.mean / 1000 if rx.jitterUsec.n else None,
-            jitter_max_ms=rx.jitterUsec.max / 1000 if rx.jitterUsec.n else None,
+            jitter_mean_ms=rx.jitterUsec.mean / 1000 if timed and rx.jitterUsec.n else None,
+            jitter_max_ms=rx.jitterUsec.max / 1000 if timed and rx.jitterUsec.n else None,
             jitter_buffer_ms=float(buffer.avgDelayMsec) if rx.pkt else None,
             rtt_ms=rtcp.rttUsec.mean / 1000 if rtcp.rttUsec.n else None,
         )
