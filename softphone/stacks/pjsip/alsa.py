@@ -99,7 +99,7 @@ def refusal(name: str, stream: int) -> int:
 def explain(number: int) -> str:
     """Why a PCM could not be opened, and what to do, from `refusal`'s errno."""
     if number == errno.EBUSY:
-        return "another program uses it; stop that program, or share the device through dmix, PulseAudio or PipeWire"
+        return f"another program uses it; stop that program, or {SHARE}"
     if number in (errno.EACCES, errno.EPERM):
         return NO_PERMISSION
     if number in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
@@ -109,6 +109,7 @@ def explain(number: int) -> str:
     return str(_alsa().snd_strerror(-number).decode())
 
 
+SHARE = "share the device through dmix, PulseAudio or PipeWire"
 NO_PERMISSION = (
     "this user may not use the sound card; add the user to the group `audio` (usermod -aG audio USER), then start anew"
 )

@@ -42,7 +42,7 @@ _Opened = tuple[Any, tuple[int, int]]
 
 
 def echo_options(rate_hz: int) -> int:
-    """The canceller for this rate: WebRTC's AEC3, which has no 8 kHz, else the one of Speex."""
+    """The canceller for this rate: WebRTC's AEC3, which has no 8 kHz, else PJSIP's suppressor."""
     algorithm = pj.PJMEDIA_ECHO_WEBRTC_AEC3 if rate_hz in _AEC3_RATES_HZ else pj.PJMEDIA_ECHO_SIMPLE
     return int(algorithm | pj.PJMEDIA_ECHO_USE_SW_ECHO)
 
@@ -57,7 +57,8 @@ class Devices:
         self._helpers = Helpers("sound device", _enrol)
         self._opening = asyncio.Lock()
         self._known: list[str] = []
-        self._open: dict[Pair, _Shared] = {}
+        self._open: dict[Pair, _Shared] = {}  # what a call may share
+        self._all: set[_Shared] = set()  # and what has failed, as long as calls are on it
         self._closing: dict[Future[None], Pair] = {}
 
     # ---- what there is
@@ -97,7 +98,7 @@ class Devices:
         if (shared := self._open.get(pair)) is not None and not shared.lost:
             return shared
         await self._closed(pair)
-        in_use = [name for names in self._open for name in names]
+        in_use = [name for shared in self._all for name in shared.pair]
         work = self._helpers.run(lambda: self._open_natively(manager, pair, in_use))
         try:
             opened = await asyncio.wrap_future(work)
@@ -105,6 +106,7 @@ class Devices:
             work.add_done_callback(self._close_late)
             raise
         shared = self._open[pair] = _Shared(pair, *opened)
+        self._all.add(shared)
         return shared
 
     async def _closed(self, pair: Pair) -> None:
@@ -118,7 +120,10 @@ class Devices:
 
     def _open_natively(self, manager: Any, pair: Pair, in_use: Iterable[str]) -> _Opened:
         """On a helper thread."""
-        places = self._register(pair, in_use)
+        try:
+            places = self._register(pair, in_use)
+        except pj.Error as error:
+            raise MediaError(f"{_both(*pair)}: PJSIP takes no more sound devices: {error.reason}") from None
         everything = manager.enumDev2()  # held by a name: its elements do not keep it alive
         numbers = {device.name: n for n, device in enumerate(everything) if device.driver == "ALSA"}
         if too_long := [name for name in pair if name not in numbers]:
@@ -135,7 +140,7 @@ class Devices:
             reason = error.reason
             native.close()
             del native, error  # the traceback must not keep them
-        raise MediaError(_why_not(pair, reason, self._rate_hz))
+        raise MediaError(_why_not(pair, in_use, reason, self._rate_hz))
 
     def _register(self, pair: Pair, in_use: Iterable[str]) -> tuple[int, int]:
         """Makes both known to PJSIP, which looks whether they can be opened; what it saw earlier may be over.
@@ -154,12 +159,13 @@ class Devices:
 
     def _release(self, shared: _Shared) -> None:
         shared.users -= 1
-        if shared.users == 0:
-            if self._open.get(shared.pair) is shared:
-                del self._open[shared.pair]
+        if shared.users == 0 and shared in self._all:
             self._close(shared)
 
     def _close(self, shared: _Shared) -> None:
+        self._all.remove(shared)
+        if self._open.get(shared.pair) is shared:
+            del self._open[shared.pair]
         loop = asyncio.get_running_loop()
         work = self._helpers.run(shared.close())
         self._closing[work] = shared.pair
@@ -170,7 +176,7 @@ class Devices:
     def failed(self, direction: int, place: int) -> None:
         """A device has stopped working; it is not shared any more, so that the next call opens it anew."""
         half = 0 if direction == pj.PJMEDIA_DIR_CAPTURE else 1
-        for shared in self._open.values():
+        for shared in self._all:
             if shared.places[half] == place and not shared.lost:
                 shared.lost = True
                 log.warning(
@@ -179,9 +185,8 @@ class Devices:
 
     async def close(self) -> None:
         """Closes all, before PJSIP ends. What hangs is left behind."""
-        for shared in list(self._open.values()):
+        for shared in list(self._all):
             self._close(shared)
-        self._open.clear()
         await self._wait(self._closing)
         for work, pair in self._closing.items():
             if not work.done():
@@ -232,10 +237,13 @@ def _chosen(wanted: str | None, capture: bool, devices: Sequence[alsa.AlsaDevice
         raise
 
 
-def _why_not(pair: Pair, reason: str, rate_hz: int) -> str:
+def _why_not(pair: Pair, in_use: Iterable[str], reason: str, rate_hz: int) -> str:
     """Asks ALSA, since PJSIP tells nothing of why a device did not open. May block."""
     for name, stream, kind in ((pair[0], alsa.CAPTURE, "microphone"), (pair[1], alsa.PLAYBACK, "loudspeaker")):
-        if number := alsa.refusal(name, stream):
+        number = alsa.refusal(name, stream)
+        if number == errno.EBUSY and name in in_use:
+            return f"the {kind} {name} is open for another call together with another device: {alsa.SHARE}"
+        if number:
             return f"the {kind} {name} cannot be opened ({errno.errorcode.get(number, number)}): {alsa.explain(number)}"
     raw = [name for name in pair if name.startswith("hw:")]
     advice = f"; name it plug{raw[0]}, which converts" if raw else ""
