@@ -16,7 +16,7 @@ import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Literal
 
 from softphone import __version__, events
@@ -78,7 +78,7 @@ class Agent:
         self._started_s = time.time()
         self._ids: Counter[str] = Counter()
         self._calls: dict[str, Call] = {}
-        self._ended: OrderedDict[str, tuple[float, Call]] = OrderedDict()
+        self._ended: OrderedDict[str, tuple[float, CallView]] = OrderedDict()
         self._world = World(
             bus=bus,
             mixer=stack.mixer,
@@ -311,7 +311,7 @@ class Agent:
     def _over(self, call: Call) -> None:
         self._calls.pop(call.id, None)
         self._conferences.call_over(call)
-        self._ended[call.id] = (time.monotonic(), call)
+        self._ended[call.id] = (time.monotonic(), replace(call.view(), plays=[], records=[]))  # not the call itself
         while self._ended:
             ended_at_s, _ = next(iter(self._ended.values()))
             if len(self._ended) <= ENDED_KEPT and time.monotonic() - ended_at_s < ENDED_KEPT_S:
@@ -334,7 +334,7 @@ class Agent:
     def call(self, call_id: str) -> CallView:
         """A running call, or one that ended lately. Raises NotFound."""
         if call_id in self._ended:
-            return self._ended[call_id][1].view()
+            return self._ended[call_id][1]
         return self._running(call_id).view()
 
     def answer(self, call_id: str) -> None:
