@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,10 +35,12 @@ class Daemon:
         self.log_file = folder / "daemon.log"
         self.events: list[dict[str, Any]] = []
         self.notices: list[str] = []
-        self._news = asyncio.Event()
+        self._waiting: set[asyncio.Event] = set()
         self._environ = os.environ | {"STATE_DIRECTORY": str(folder / "state")} | dict(environ or {})
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._http: httpx.AsyncClient | None = None
         self._supervisor: socket.socket | None = None
         self.configure(config)
 
@@ -53,11 +55,15 @@ class Daemon:
     async def start(self) -> None:
         """Returns when the process runs; it may not answer yet."""
         environ = self._environ | {"NOTIFY_SOCKET": str(self._supervise())}
-        self._news = asyncio.Event()
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *COMMAND, "run", "--config", str(self.config_file), stdout=log, stderr=log, env=environ
             )
+        self._watching = asyncio.get_running_loop().create_task(self._watch(self._process))
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        await process.wait()
+        self._tell()
 
     async def ready(self) -> None:
         """Waits until it has said that it is, and listens to its events, from the first one on."""
@@ -76,7 +82,7 @@ class Daemon:
     def _notice(self) -> None:
         assert self._supervisor is not None
         self.notices.append(self._supervisor.recv(65536).decode())
-        self._news.set()
+        self._tell()
 
     @property
     def pid(self) -> int:
@@ -98,8 +104,18 @@ class Daemon:
             code = await self._process.wait()
         if self._reading is not None:
             await self._reading
-            self._reading = None
+        await self._forget()
         return code
+
+    async def _forget(self) -> None:
+        """Nothing of the last run stays."""
+        for task in (self._reading, self._watching):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+        if self._http is not None:
+            await self._http.aclose()
+        self._reading = self._watching = self._http = None
 
     async def stop(self, within_s: float = DEADLINE_S) -> int:
         self.signal(signal.SIGTERM)
@@ -119,9 +135,7 @@ class Daemon:
             self.signal(signal.SIGKILL)
         if self._process is not None:
             await self._process.wait()
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait({self._reading})
+        await self._forget()
         if self._supervisor is not None:
             asyncio.get_running_loop().remove_reader(self._supervisor)
             self._supervisor.close()
@@ -132,24 +146,27 @@ class Daemon:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
-    async def _until(self, found: Any, what: str, within_s: float) -> None:
+    async def _until(self, found: Callable[[], object], what: str, within_s: float) -> None:
         """Waits for `found()`, looking again whenever there is news."""
+        news = asyncio.Event()
+        self._waiting.add(news)
         try:
             async with asyncio.timeout(within_s):
                 while not found():
-                    self._news.clear()
-                    ended = asyncio.get_running_loop().create_task(self._process.wait())  # type: ignore[union-attr]
-                    news = asyncio.get_running_loop().create_task(self._news.wait())
-                    await asyncio.wait({ended, news}, return_when=asyncio.FIRST_COMPLETED)
-                    gone = ended.done() and not found()
-                    for task in (ended, news):
-                        task.cancel()
-                    assert not gone, f"{what} never came: the daemon has ended ({self._process});\n{self.log[-3000:]}"
+                    assert self.alive, f"{what} never came: the daemon has ended;\n{self.log[-3000:]}"
+                    news.clear()
+                    await news.wait()
         except TimeoutError:
             lately = "\n".join(str(e) for e in self.events[-15:])
             raise AssertionError(
                 f"{what} did not come in {within_s} s; log:\n{self.log[-2000:]}\nevents:\n{lately}"
             ) from None
+        finally:
+            self._waiting.discard(news)
+
+    def _tell(self) -> None:
+        for news in self._waiting:
+            news.set()
 
     async def notified(self, wanted: str, *, count: int = 1, within_s: float = DEADLINE_S) -> str:
         """Waits until the supervisor has been told a line that starts with `wanted`; returns the line."""
@@ -171,25 +188,26 @@ class Daemon:
 
     async def _read_events(self) -> None:
         """All that happened since the start of this process, and what happens."""
-        async with self._client() as client:
-            try:
-                async with client.stream("GET", "/v1/events", params={"after": "never-0"}) as stream:
-                    async for line in stream.aiter_lines():
-                        if line.startswith("data:"):
-                            self.events.append(json.loads(line[5:]))
-                            self._news.set()
-            except httpx.TransportError:
-                return  # it has ended
+        try:
+            async with self._client.stream("GET", "/v1/events", params={"after": "never-0"}) as stream:
+                async for line in stream.aiter_lines():
+                    if line.startswith("data:"):
+                        self.events.append(json.loads(line[5:]))
+                        self._tell()
+        except httpx.TransportError:
+            return  # it has ended
 
     # ---- what it is asked
 
+    @property
     def _client(self) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
-        return httpx.AsyncClient(transport=transport, base_url="http://phone", timeout=DEADLINE_S)
+        if self._http is None:
+            transport = httpx.AsyncHTTPTransport(uds=str(self.socket), verify=False)  # no TLS on a Unix socket
+            self._http = httpx.AsyncClient(transport=transport, base_url="http://phone", timeout=DEADLINE_S)
+        return self._http
 
     async def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        async with self._client() as client:
-            return await client.request(method, path, json=body)
+        return await self._client.request(method, path, json=body)
 
     async def get(self, path: str) -> Any:
         response = await self.ask("GET", path)
