@@ -78,8 +78,9 @@ class Ear:
 def sounds(recording: Sound, frequency_hz: float) -> bool:
     """Whether this tone, and nothing else, is in the recording; False for silence. Anything between fails.
 
-    One frame is no sound: PJSIP's bridge reads all ports into one buffer, and an Opus stream that has nothing to decode
-    can leave there what another port put in, uncoded and for 20 ms. It never was on the wire of this call.
+    A single frame does not count: seldom a recording has 20 ms of what another port of the mixer just said. It lies on
+    the recording's own frame border and begins with the tone's first sample, so it did not come by way of a codec.
+    PJSIP's bridge reads all ports into one buffer; that a port leaves there what it found is likely, not proven.
     """
     frames = [recording.cut(i * 0.02, (i + 1) * 0.02) for i in range(int(recording.seconds / 0.02))]
     if sum(level_dbfs(frame) > QUIET_DBFS for frame in frames) <= 1:
