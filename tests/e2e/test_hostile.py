@@ -268,3 +268,72 @@ def test_a_far_end_that_answers_with_rubbish(tmp_path: Path, srtp: str) -> None:
         peer.close()
 
     asyncio.run(play())
+
+
+# ---- a PBX that talks rubbish on the connection that we opened
+
+
+class Switchboard:
+    """A registrar on TCP that takes everybody, and then says what it is told to on the same connection."""
+
+    def __init__(self) -> None:
+        self.rubbish = b""
+        self.registered = 0
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                text = request.decode("latin-1").lstrip("\r\n")
+                if text:
+                    writer.write(hostile.response(text, "200 OK", extra="Expires: 60\r\n").encode("latin-1"))
+                if text.startswith("REGISTER"):
+                    self.registered += 1
+                    writer.write(self.rubbish)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, OSError):
+            writer.close()
+
+
+RUBBISH = {
+    "nothing": b"",
+    "line ends": b"\r\n" * 40_000,
+    "zeros": bytes(100_000),
+    "no end of headers": b"INVITE sip:901@peer.test SIP/2.0\r\n" + b"X: y\r\n" * 20_000,
+    "a body without end": b"INVITE sip:901@peer.test SIP/2.0\r\nContent-Length: 4294967295\r\n\r\n" + b"x" * 50_000,
+    "a negative body": b"OPTIONS sip:901@peer.test SIP/2.0\r\nContent-Length: -1\r\n\r\n" * 50,
+    "half a message": b"INVITE sip:901@peer.test SIP/2.0\r\nVia: SIP/2.0/TC",
+    "stray answers": hostile.as_response(hostile.request("INVITE", ("127.0.0.1", 9), 1, transport="TCP"), "200 OK")
+    * 99,
+    "noise": b"".join(hostile.noise(SEED, 40, ("127.0.0.1", 9), "TCP")),
+}
+
+
+def test_rubbish_from_the_registrar_itself(tmp_path: Path) -> None:
+    """The connection is given up where nobody can tell any more where a message begins, and made anew."""
+
+    async def play() -> None:
+        board = Switchboard()
+        server = await asyncio.start_server(board.serve, "127.0.0.1", 0)
+        board.port = server.sockets[0].getsockname()[1]
+        peer = account(tmp_path, Peer("", lambda _: None), register=True, transport="tcp")
+        peer["registrar"] = f"127.0.0.1:{board.port}"
+        sip = {"retry_min_s": 0.1, "retry_max_s": 0.2, "probe_s": 0.2, "probe_timeout_s": 0.5}
+        async with server, Daemon(tmp_path, {"accounts": [peer], "sip": sip}) as daemon:
+            for name, rubbish in RUBBISH.items():
+                board.rubbish = rubbish
+                count = board.registered
+                await daemon.ask("POST", "/v1/accounts/901/register")
+                await until(lambda n=count: board.registered > n)
+                board.rubbish = b""
+                await asyncio.sleep(0.1)
+                assert daemon.alive, name
+                await daemon.ask("POST", "/v1/accounts/901/register")
+                await until(lambda n=count: board.registered > n + 1, within_s=15)
+            async with asyncio.timeout(10):
+                while (await daemon.get("/v1/accounts/901"))["state"] != "registered":
+                    await asyncio.sleep(0.02)
+            assert "Traceback" not in daemon.log
+            assert await daemon.stop() == 0
+
+    asyncio.run(play())
