@@ -13,6 +13,7 @@ from softphone.aio import Backoff, Timers
 from softphone.config.resolved import ResolvedAccount
 from softphone.engine import registering as reg
 from softphone.engine.explain import explain_registration
+from softphone.engine.timing import StartTimer, StopTimer, TimerFired
 from softphone.engine.views import AccountView
 from softphone.engine.world import World, iso_or_none
 from softphone.stacks.base import (
@@ -163,9 +164,9 @@ class Account:
     def _do(self, action: reg.Action) -> None:
         carrier = self._carrier
         match action:
-            case reg.StartTimer(name, delay_s):
-                self._timers.set(name, delay_s, lambda: self._advance(reg.TimerFired(name)))
-            case reg.StopTimer(name):
+            case StartTimer(name, delay_s):
+                self._timers.set(name, delay_s, lambda: self._advance(TimerFired(name)))
+            case StopTimer(name):
                 self._timers.cancel(name)
             case reg.RetryAfter():
                 self._retry(action)
@@ -188,7 +189,7 @@ class Account:
             self._slow.reset()
         self._retry_in_s = (self._slow if action.auth else self._backoff).next_s()
         self._retry_at_s = time.monotonic() + self._retry_in_s
-        self._timers.set("retry", self._retry_in_s, lambda: self._advance(reg.TimerFired("retry")))
+        self._timers.set("retry", self._retry_in_s, lambda: self._advance(TimerFired("retry")))
 
     def _tell(self, action: reg.Action) -> None:
         publish = self._world.bus.publish

@@ -21,6 +21,7 @@ from softphone.engine.headers import telling
 from softphone.engine.hold import Hold
 from softphone.engine.place import Place
 from softphone.engine.sounds import Sounds
+from softphone.engine.timing import StartTimer, StopTimer, TimerFired
 from softphone.engine.transfer import Transfer
 from softphone.engine.views import AudioRoute, CallEnd, CallView
 from softphone.engine.world import World, iso, iso_or_none
@@ -311,9 +312,9 @@ class Call:
     def _do(self, action: fsm.Action) -> None:
         leg = self._leg
         match action:
-            case fsm.StartTimer(name, delay_s):
-                self._timers.set(name, delay_s, lambda: self._advance(fsm.TimerFired(name)))
-            case fsm.StopTimer(name):
+            case StartTimer(name, delay_s):
+                self._timers.set(name, delay_s, lambda: self._advance(TimerFired(name)))
+            case StopTimer(name):
                 self._timers.cancel(name)
             case fsm.TellProgress(code, reason, early_media):
                 self._tell(

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from softphone.engine.ending import Ending, judge
+from softphone.engine.timing import StartTimer, StopTimer, TimerFired
 from softphone.stacks.base import Answered, LegEnded, Progress
 
 END_PATIENCE_S = 5.0
@@ -75,11 +76,6 @@ class EndWanted:
     intent: str = "local_hangup"
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
-    name: str
-
-
 Input = (
     Dialed
     | Offered
@@ -122,17 +118,6 @@ class SendRedirect:
 @dataclass(frozen=True, slots=True)
 class SendHangUp:
     pass
-
-
-@dataclass(frozen=True, slots=True)
-class StartTimer:
-    name: str
-    delay_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class StopTimer:
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

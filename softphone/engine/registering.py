@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from softphone.engine.timing import StartTimer, StopTimer, TimerFired
 from softphone.stacks.base import ConnectionLost, ProbeAnswered, RegistrationFailed, RegistrationOk
 
 AUTH_RETRY_MIN_S = 60.0
@@ -34,11 +35,6 @@ class UnregisterWanted:
 @dataclass(frozen=True, slots=True)
 class SecretStays:
     """The secret was fetched anew and is the same, or cannot be fetched: the refusal stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimerFired:
-    name: str
 
 
 ReportInput = RegistrationOk | RegistrationFailed | ConnectionLost | ProbeAnswered
@@ -76,17 +72,6 @@ class RetryAfter:
 
     failures: int
     auth: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StartTimer:
-    name: str
-    delay_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class StopTimer:
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
