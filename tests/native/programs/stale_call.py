@@ -12,6 +12,8 @@ import pjsua2 as pj
 from ..bench import quiet_endpoint, until
 from ..udp_peer import UdpPeer
 
+TOO_MANY = 70010  # PJ_ETOOMANY of pj/errno.h
+
 
 class Watched(pj.Call):
     """Counts its own events."""
@@ -22,9 +24,20 @@ class Watched(pj.Call):
         self.events += 1
 
 
+def placed(call: Watched, uri: str) -> bool:
+    """Whether there was room for the call: an ended one gives its id back once the answer to its BYE is dealt with."""
+    try:
+        call.makeCall(uri, pj.CallOpParam(True))
+    except pj.Error as e:
+        if e.status == TOO_MANY:
+            return False
+        raise RuntimeError(e.info()) from e
+    return True
+
+
 def confirmed(account: pj.Account, peer: UdpPeer) -> Watched:
     call = Watched(account)
-    call.makeCall(peer.uri, pj.CallOpParam(True))
+    until(lambda: placed(call, peer.uri))
     until(lambda: call.getInfo().state == pj.PJSIP_INV_STATE_CONFIRMED)
     return call
 
