@@ -1,4 +1,4 @@
-"""Installs what the tests need beside the project: SIPp, PulseAudio, and Asterisk 22 in a folder of its own.
+"""Installs what the tests need beside the project: SIP peers, PulseAudio, and Asterisk 22 in a folder of its own.
 
     python3 tests/interop/peers/install.py
 
@@ -8,20 +8,36 @@ Does nothing, in a fraction of a second, when everything is there. Standard libr
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests.interop.peers.asterisk.root import RootError, ensure_root  # noqa: E402
 
-# what is used of it -> Debian package; the last three make the sound cards of tests/support/pulse.py
+# what is used of it -> Debian package
 TOOLS = {
     "sipp": "sip-tester",
     "mmdebstrap": "mmdebstrap",
+    # the sound cards of tests/support/pulse.py
     "pulseaudio": "pulseaudio",
     "paplay": "pulseaudio-utils",
     "libasound_module_pcm_pulse.so": "libasound2-plugins",
+    # phones, proxies and relays that others wrote
+    "baresip": "baresip-core",
+    "kamailio": "kamailio",
+    "kamailio tls.so": "kamailio-tls-modules",
+    "kamailio outbound.so": "kamailio-outbound-modules",
+    "kamailio websocket.so": "kamailio-websocket-modules",
+    "kamailio utils.so": "kamailio-utils-modules",
+    "rtpengine": "rtpengine-daemon",
+    "turnserver": "coturn",
+    # networks with faults
+    "ip": "iproute2",
+    "nft": "nftables",
 }
+NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 
 
 def missing_packages() -> list[str]:
@@ -42,11 +58,26 @@ def install_packages(packages: list[str]) -> None:
     print(f"peers: installing {', '.join(packages)}", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-qq", "--no-install-recommends", *packages]
-    if subprocess.run(install, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0:
+    with no_services_started():
+        if subprocess.run(install, env=environment, stdout=subprocess.DEVNULL, check=False).returncode == 0:
+            return
+        print("peers: refreshing apt's package lists", flush=True)
+        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True)
+        subprocess.run(install, env=environment, stdout=subprocess.DEVNULL, check=True)
+
+
+@contextmanager
+def no_services_started() -> Iterator[None]:
+    """Keeps Debian from starting Kamailio and others as services of this machine: the tests start their own."""
+    if NO_SERVICES.exists():
+        yield
         return
-    print("peers: refreshing apt's package lists", flush=True)
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True)
-    subprocess.run(install, env=environment, stdout=subprocess.DEVNULL, check=True)
+    NO_SERVICES.write_text("#!/bin/sh\nexit 101\n")
+    NO_SERVICES.chmod(0o755)
+    try:
+        yield
+    finally:
+        NO_SERVICES.unlink()
 
 
 def main() -> None:
@@ -58,7 +89,7 @@ def main() -> None:
         root = ensure_root()
     except RootError as failure:
         sys.exit(f"peers: {failure}")
-    print(f"peers: SIPp is installed; Asterisk is in {root}", flush=True)
+    print(f"peers: SIPp, baresip, Kamailio, rtpengine and coturn are installed; Asterisk is in {root}", flush=True)
 
 
 if __name__ == "__main__":
