@@ -29,8 +29,10 @@ from softphone.config.secrets import Secret
 from softphone.engine import fsm, policy
 from softphone.engine.account import Account
 from softphone.engine.accounts import Accounts
+from softphone.engine.autoanswer import asked_s
 from softphone.engine.call import Call
 from softphone.engine.conferences import Conferences
+from softphone.engine.expected import ExpectedCalls
 from softphone.engine.headers import checked
 from softphone.engine.views import (
     AccountCounts,
@@ -41,6 +43,7 @@ from softphone.engine.views import (
     CallView,
     ConferenceView,
     DeviceView,
+    ExpectedView,
     NativeInfo,
     ProviderStatus,
     RecordEndView,
@@ -97,6 +100,7 @@ class Agent:
             on_secret=self._fresh_secret,
         )
         self._conferences = Conferences(self._world)
+        self._expected = ExpectedCalls(bus, self._new_id)
         self._provisioner = Provisioner(config, bus, self._apply)
 
     def _new_id(self, prefix: str) -> str:
@@ -156,6 +160,7 @@ class Agent:
         await self._provisioner.stop()
         if self._calls or self._state != "draining":
             await self.drain(0)
+        self._expected.close()
         await self._accounts.unregister_all()
         self._accounts.close()
         await self._tasks.close()
@@ -252,7 +257,16 @@ class Agent:
             and len(self._calls) < self._world.calls.max_calls
             and self._calls_of(account.id) < account.settings.max_calls
         )
-        decision = policy.decide(invite.caller, account.settings.incoming, room=room, dnd_code=account.dnd_code)
+        asked = asked_s(invite.headers, invite.called)
+        expected = self._expected.find(account.id, invite.caller, asked=asked is not None)
+        decision = policy.decide(
+            invite.caller,
+            account.settings.incoming,
+            room=room,
+            dnd_code=account.dnd_code,
+            expected_s=expected.after_s if expected else None,
+            asked_s=asked,
+        )
         state = fsm.CallState("incoming", False, self._world.calls.answer_timeout_s, self._max_s)
         call = self._new_call(
             account,
@@ -262,6 +276,8 @@ class Agent:
             called=NameAddr(invite.called).user or invite.called,
         )
         self._begin(call, None)
+        if expected and decision.why == "expected":
+            self._expected.met(expected, call.id)
         call.offer(leg, invite, decision)
         return call
 
@@ -276,6 +292,23 @@ class Agent:
         if self._state != "running":
             call.end("shutdown")
         return call
+
+    def expect_call(
+        self, name: str, *, caller: str = "*", within_s: float = 30.0, after_s: float = 0.0, asked_only: bool = False
+    ) -> ExpectedView:
+        """Announces a call that a program has asked for: the next one that fits is answered by itself, once.
+
+        caller: a pattern of the number or URI. asked_only: only a call whose headers ask to be answered.
+        Raises NotFound, Conflict (no such account), UsageError.
+        """
+        return self._expected.add(self._accounts.get(name).id, caller, within_s, after_s, asked_only)
+
+    def expected_calls(self) -> list[ExpectedView]:
+        return self._expected.views()
+
+    def forget_expected(self, expect_id: str) -> None:
+        """Takes an announcement back. Raises NotFound."""
+        self._expected.cancel(expect_id)
 
     def _new_call(
         self, account: Account, state: fsm.CallState, *, remote: str, remote_name: str = "", called: str = ""

@@ -183,6 +183,19 @@ class CallIncoming(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallAutoAnswer(CallEvent):
+    """The call is answered without anybody's doing, after `after_s` seconds of ringing.
+
+    `why`: rule (the account's `incoming` says so), asked (a rule lets the caller's headers decide), or expected (a
+    program announced the call).
+    """
+
+    type: ClassVar[str] = "call.auto_answer"
+    why: str
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallProgress(CallEvent):
     """A provisional answer (RFC 3261 section 21.1): 180 ringing, 183 with early media, and so on."""
 
@@ -336,6 +349,29 @@ class CallEnded(CallEvent):
     cause: str
     duration_s: float
     quality: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectStarted(Event):
+    """A program announced a call: the next one from `caller` (a pattern) within `within_s` is answered by itself."""
+
+    type: ClassVar[str] = "expect.started"
+    expect: str
+    account: str
+    caller: str
+    within_s: float
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectEnded(Event):
+    """`reason`: met (by `call`), expired or cancelled."""
+
+    type: ClassVar[str] = "expect.ended"
+    expect: str
+    account: str
+    reason: str
+    call: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("calls", "calls:app", "Show the calls that are running, or one of them."),
         Entry("answer", "act:answer", "Answer a call that rings here."),
         Entry("reject", "act:reject", "Refuse a call that rings here."),
+        Entry("expect", "expect:app", "Have a call answered by itself that is about to come, such as a click-to-call."),
         Entry("hangup", "act:hangup", "End a call."),
         Entry("hold", "control:hold", "Hold a call, or resume it."),
         Entry("mute", "control:mute", "Let the far end hear nothing of our side, or hear it again."),

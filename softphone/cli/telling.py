@@ -28,6 +28,7 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "account.dnd": lambda e: f"do not disturb: callers get {e['code']}" if e["on"] else "may be disturbed again",
     "call.dialing": lambda e: f"calling {e['target']}",
     "call.incoming": lambda e: f"{e['caller_name']} {e['caller']} calls {e['called']}".strip(),
+    "call.auto_answer": lambda e: _auto_answer(e),
     "call.progress": lambda e: _progress(e),
     "call.answered": lambda e: "answered" if e["by"] == "remote" else "answered here",
     "call.media": lambda e: _media(e),
@@ -42,6 +43,10 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "call.digits_sent": lambda e: f"digits sent: {e['digits']} ({e['method']})",
     "call.digits_failed": lambda e: f"digits {e['digits']} not sent ({e['sent']} were): {e['cause']}",
     "call.ended": lambda e: _ended(e),
+    "expect.started": lambda e: (
+        f"{e['expect']}: a call from {e['caller']} is expected for {show_duration(e['within_s'])}"
+    ),
+    "expect.ended": lambda e: f"{e['expect']}: {e['call'] + ' has come' if e['call'] else e['reason']}",
     "conference.started": lambda e: f"{e['conference']}: {_members(e)} hear each other",
     "conference.changed": lambda e: f"{e['conference']}: now {_members(e)}",
     "conference.ended": lambda e: f"{e['conference']} is over",
@@ -80,6 +85,15 @@ def _progress(e: Event) -> str:
     if e["early_media"]:
         return f"sound before the answer ({e['code']} {e['reason']})"
     return "ringing" if e["code"] == 180 else f"{e['code']} {e['reason']}"
+
+
+def _auto_answer(e: Event) -> str:
+    why = {
+        "rule": "a rule says so",
+        "asked": "its headers ask for it",
+        "expected": "a program expects it",
+    }.get(e["why"], e["why"])
+    return f"answered by itself after {show_duration(e['after_s'])}: {why}"
 
 
 def _media(e: Event) -> str:

@@ -33,7 +33,7 @@ Transport = Literal["tls", "tcp", "udp"]
 Srtp = Literal["off", "mandatory", "prefer"]
 Codec = Literal["opus", "g722", "pcma", "pcmu", "gsm", "speex"]
 Dtmf = Literal["auto", "rfc4733", "info"]
-Action = Literal["ring", "answer", "reject"]
+Action = Literal["ring", "answer", "answer_if_asked", "reject"]
 Transfers = Literal["refuse", "domain", "accept"]
 
 DEFAULT_PORTS: Mapping[str, int] = {"tls": 5061, "tcp": 5060, "udp": 5060}
@@ -64,10 +64,14 @@ class IncomingRule(Strict):
         min_length=1,
         description="Pattern for the caller's number or user name: * any text, ? one character, [0-9] one of a set",
     )
-    action: Action = Field(default="ring", description="ring (wait for a command), answer, or reject")
+    action: Action = Field(
+        default="ring",
+        description="ring (wait for a command), answer, answer_if_asked (when the caller's headers ask for it, as an"
+        " intercom's do; whoever may call by this pattern can then listen in), or reject",
+    )
     after_s: SecondsOrZero = Field(
         default=0,
-        description="With `answer`: seconds to ring before answering; with `reject`: before refusing (seconds)",
+        description="Seconds to ring before answering or refusing; with `answer_if_asked` at least that (seconds)",
     )
     code: Annotated[int, Field(strict=True, ge=400, le=699)] = Field(
         default=486, description="With `reject`: SIP status of the refusal, 486 is Busy Here (400 to 699)"

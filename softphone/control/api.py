@@ -13,6 +13,7 @@ from softphone.engine.views import (
     CallView,
     ConferenceView,
     DeviceView,
+    ExpectedView,
     ProviderStatus,
     RecordEndView,
 )
@@ -58,6 +59,14 @@ class AgentApi(Protocol):
         ring_timeout_s: float | None = None,
         audio: AudioRoute | None = None,
     ) -> CallView: ...
+
+    def expect_call(
+        self, name: str, *, caller: str = "*", within_s: float = 30.0, after_s: float = 0.0, asked_only: bool = False
+    ) -> ExpectedView: ...
+
+    def expected_calls(self) -> Sequence[ExpectedView]: ...
+
+    def forget_expected(self, expect_id: str) -> None: ...
 
     def answer(self, id: str) -> None: ...
 

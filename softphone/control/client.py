@@ -142,6 +142,25 @@ class ControlClient:
         query = {"wait": for_, "timeout_s": str(timeout_s)}
         return self._object("GET", _path("calls", call), query=query, waits_s=timeout_s)
 
+    def expect_call(
+        self,
+        account: str,
+        *,
+        caller: str = "*",
+        within_s: float = 30.0,
+        after_s: float = 0.0,
+        asked_only: bool = False,
+    ) -> Json:
+        """Announces a call that will come: the next one that fits is answered by itself, once."""
+        body = {"account": account, "caller": caller, "within_s": within_s, "after_s": after_s}
+        return self._object("POST", "/v1/expected", body | {"asked_only": asked_only})
+
+    def expected_calls(self) -> list[Json]:
+        return self._list("GET", "/v1/expected")
+
+    def forget_expected(self, expect: str) -> None:
+        self._request("DELETE", _path("expected", expect))
+
     def answer(self, call: str) -> Json:
         return self._object("POST", _path("calls", call, "answer"))
 

@@ -85,10 +85,20 @@ PROBLEM: Mapping[str, Any] = {
 
 CONFERENCE: Mapping[str, Any] = {"id": "f1", "calls": ["c1", "c2"], "local": True}
 
+EXPECTED: Mapping[str, Any] = {
+    "id": "x1",
+    "account": "901@pbx.example",
+    "caller": "0033*",
+    "after_s": 0.0,
+    "asked_only": False,
+    "expires": "2025-01-01T12:00:30.000Z",
+}
+
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "AccountView": ACCOUNT,
     "CallView": CALL,
     "ConferenceView": CONFERENCE,
+    "ExpectedView": EXPECTED,
     "AgentStatus": STATUS,
     "ProblemDocument": PROBLEM,
 }

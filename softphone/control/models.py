@@ -78,6 +78,25 @@ class DialRequest(Request):
     """Where the sound goes; null takes the configured route."""
 
 
+class ExpectRequest(Request):
+    """A call that will come because a program asked the PBX for it: it is answered by itself."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"account": "901@pbx.example", "caller": "0033*", "within_s": 30}]}
+    )
+
+    account: Annotated[Line, Field(min_length=1)]
+    """The account that will ring: its id or a unique username."""
+    caller: Annotated[Line, Field(min_length=1, max_length=200)] = "*"
+    """Pattern for the caller's number or URI: * any text, ? one character, [0-9] one of a set."""
+    within_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """For how long it is expected."""
+    after_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """How long it rings first."""
+    asked_only: bool = False
+    """Whether the call must ask to be answered by a header, too."""
+
+
 class RejectRequest(Request):
     """How to turn a call down."""
 

@@ -116,6 +116,10 @@ class Call:
                 headers=self._headers,
             )
         )
+        if decision.why:
+            self._tell(
+                events.CallAutoAnswer(call=self.id, account=self.account.id, why=decision.why, after_s=decision.after_s)
+            )
         self._advance(decision)
 
     def _take(self, leg: Leg) -> None:

@@ -108,6 +108,8 @@ def judge(phase: str, outgoing: bool, intent: str | None, report: LegEnded, *, t
         return _after_answer(phase, report)
     if not outgoing:
         return _caller_gave_up(phase, report)
+    if report.bye:  # RFC 3261 section 15 forbids it, and some do it; the BYE's own 200 is no answer to the INVITE
+        return Ending("rejected", "remote", 0, "", phase, "the far end hung up before it had answered")
     reason = _BY_CODE.get(report.code) or ("redirected" if report.code // 100 == 3 else "failed")
     return Ending(reason, "remote", report.code, report.reason, phase, explain_call(report.code).cause)
 

@@ -10,7 +10,7 @@ confirm; if the far end stays silent, a timer ends the wait.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from softphone.engine.ending import Ending, judge
 from softphone.engine.timing import StartTimer, StopTimer, TimerFired
@@ -29,12 +29,16 @@ class Dialed:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """An INVITE came in, and policy decided: `action` is ring, answer or reject; the phone rings `after_s` first."""
+    """An INVITE came in, and policy decided: `action` is ring, answer or reject; the phone rings `after_s` first.
+
+    `why` it is answered by itself: rule, asked (by the caller's headers) or expected (announced by a program).
+    """
 
     action: str
     after_s: float = 0.0
     code: int = 486
     reason: str = ""
+    why: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

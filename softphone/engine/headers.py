@@ -20,6 +20,7 @@ _TELLING = frozenset(
         "call-info",  # RFC 3261 section 20.9
         "alert-info",
         "answer-mode",  # RFC 5373
+        "priv-answer-mode",
         "p-asserted-identity",  # RFC 3325
         "p-preferred-identity",
         "remote-party-id",

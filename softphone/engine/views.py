@@ -239,6 +239,25 @@ class ConferenceView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedView:
+    """A call that was announced: it will be answered by itself, once."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    id: str
+    """`x1`, `x2`, … unique in this run of the process."""
+    account: str
+    caller: str
+    """The pattern of the caller's number or URI."""
+    after_s: float
+    """How long it rings first."""
+    asked_only: bool
+    """Whether the call must ask to be answered by a header, too."""
+    expires: str
+    """When it is no longer expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordEndView:
     """A finished recording."""
 

@@ -18,13 +18,14 @@ from softphone.engine.views import (
     CallView,
     ConferenceView,
     DeviceView,
+    ExpectedView,
     NativeInfo,
     ProviderStatus,
     RecordEndView,
     RecordView,
 )
 from softphone.errors import Conflict, NotFound
-from softphone.events import CallAnswered, CallEnded, CallHold, CallTransfer
+from softphone.events import CallAnswered, CallEnded, CallHold, CallTransfer, ExpectEnded
 
 CREATED = "2025-01-01T12:00:00.000Z"
 
@@ -155,6 +156,31 @@ class FakeAgent:
         self._calls[id] = replace(self._calls[id], **changes)
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def expect_call(
+        self, name: str, *, caller: str = "*", within_s: float = 30.0, after_s: float = 0.0, asked_only: bool = False
+    ) -> ExpectedView:
+        """From 486 nobody comes; from all others at once."""
+        account = self.account(name).id
+        self._note("expect_call", account, caller, within_s, after_s, asked_only)
+        reason, call = ("expired", "") if caller == "486" else ("met", "c7")
+        ended = ExpectEnded(account=account, expect="x1", reason=reason, call=call)
+        asyncio.get_running_loop().call_soon(self.bus.publish, ended)
+        return ExpectedView(
+            id="x1", account=account, caller=caller, after_s=after_s, asked_only=asked_only, expires=CREATED
+        )
+
+    def expected_calls(self) -> list[ExpectedView]:
+        return [
+            ExpectedView(
+                id="x1", account="901@pbx.example", caller="9*", after_s=0.0, asked_only=False, expires=CREATED
+            )
+        ]
+
+    def forget_expected(self, expect_id: str) -> None:
+        if expect_id != "x1":
+            raise NotFound(f"no call {expect_id} is expected (any more)")
+        self._note("forget_expected", expect_id)
 
     def answer(self, id: str) -> None:
         self._note("answer", self.call(id).id)

@@ -221,3 +221,11 @@ def test_whatever_comes_a_call_ends_once_and_says_nothing_after(outgoing: bool, 
         assert not (over and actions)
     assert state.over
     assert ends == 1
+
+
+@pytest.mark.parametrize("progress", [(), (Progress(180, "Ringing", False),)])
+def test_a_bye_before_the_answer_is_a_refusal(progress: tuple[fsm.Input, ...]) -> None:
+    state, actions = play(OUT, Dialed(), *progress, LegEnded(200, "Normal call clearing", bye=True))
+    assert ending(actions) == ("rejected", "remote", "ringing" if progress else "dialing")
+    [told] = [a.ending for a in actions if isinstance(a, TellEnded)]
+    assert (state.phase, told.code, told.cause) == ("ended", 0, "the far end hung up before it had answered")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
-from softphone.control.routes import accounts, callcontrol, calls, conferences, events, media, process
+from softphone.control.routes import accounts, callcontrol, calls, conferences, events, expected, media, process
 
 ROUTES: Sequence[BaseRoute] = tuple(
     route
-    for module in (process, accounts, calls, callcontrol, conferences, media, events)
+    for module in (process, accounts, calls, expected, callcontrol, conferences, media, events)
     for route in module.routes.routes
 )
