@@ -105,11 +105,30 @@ class AccountRegistering(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRegistered(Event):
-    """The registrar has our contact. Sent for the first success and for each one after a failure, not for refreshes."""
+    """The registrar has our contact. Sent for the first success and for each one after a failure, not for refreshes.
+
+    `address` is the one that answered (numeric, with port); `preferred` is false where those before it had failed.
+    """
 
     type: ClassVar[str] = "account.registered"
     account: str
     expires_s: int
+    address: str = ""
+    preferred: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRegistrarFailed(Event):
+    """One of several registrars (or addresses of one) failed; the next is tried at once. `others` are left to try."""
+
+    type: ClassVar[str] = "account.registrar_failed"
+    account: str
+    address: str
+    code: int
+    reason: str
+    cause: str
+    advice: str
+    others: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +142,7 @@ class AccountFailed(Event):
     cause: str
     advice: str
     retry_in_s: float
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

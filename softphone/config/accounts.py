@@ -21,6 +21,7 @@ from softphone.config.types import (
     HeaderName,
     Host,
     HostPortField,
+    HostPorts,
     Line,
     PortNumber,
     SecondsOrZero,
@@ -137,12 +138,14 @@ class AccountSettings(Strict):
 
     transport: Transport = Field(default="tls", description="How SIP travels: tls, tcp or udp")
     port: PortNumber | None = Field(
-        default=None, description="Port of the registrar; default 5061 for tls, 5060 for tcp and udp"
-    )
-    registrar: HostPortField | None = Field(
         default=None,
-        description="Where REGISTER is sent when not to the domain itself; the domain stays realm and TLS name"
-        " (host[:port])",
+        description="Port of the registrar; default: as DNS says (SRV, RFC 3263), else 5061 for tls, 5060 for tcp and"
+        " udp",
+    )
+    registrar: HostPorts = Field(
+        default=(),
+        description="Where REGISTER is sent when not to the domain itself: one, or a list in the order of preference;"
+        " the domain stays realm and TLS name (host[:port])",
     )
     outbound_proxy: HostPortField | None = Field(
         default=None, description="Where every request is sent first; the domain stays realm and TLS name (host[:port])"

@@ -140,6 +140,17 @@ class Sip(Strict):
         default=8, description="Without an answer for so long the link is dead and is made anew (seconds)"
     )
 
+    register_timeout_s: Seconds = Field(
+        default=8,
+        description="Longest wait for the answer to REGISTER; then the next registrar is tried, if there is one"
+        " (seconds)",
+    )
+    failback_s: SecondsOrZero = Field(
+        default=300,
+        description="While another registrar than the preferred one is in use: pause between looks for that one;"
+        " 0: stay (seconds)",
+    )
+
     @model_validator(mode="after")
     def _ordered(self) -> Sip:
         if self.retry_min_s > self.retry_max_s:

@@ -42,7 +42,9 @@ class ResolvedAccount:
 
     transport: Transport = "tls"
     port: int = DEFAULT_PORTS["tls"]
-    registrar: HostPort | None = None
+    srv: bool = False
+    """Whether DNS (SRV) may say where the first hop is: no port was configured."""
+    registrar: tuple[HostPort, ...] = ()
     outbound_proxy: HostPort | None = None
     tls: Tls = Tls()
     expires_s: int = 3600
@@ -61,6 +63,11 @@ class ResolvedAccount:
     def id(self) -> str:
         """`user@domain`, the account's name everywhere."""
         return f"{self.username}@{self.domain}"
+
+    @property
+    def first_hops(self) -> tuple[HostPort, ...]:
+        """Where requests are sent first, in the order of preference; port 0: by SRV, or `port`."""
+        return (self.outbound_proxy,) if self.outbound_proxy else self.registrar or (HostPort(self.domain),)
 
 
 def with_settings(
@@ -85,6 +92,7 @@ def with_settings(
         entry=entry,
         transport=settings.transport,
         port=settings.port or DEFAULT_PORTS[settings.transport],
+        srv=settings.port is None,
         registrar=settings.registrar,
         outbound_proxy=settings.outbound_proxy,
         tls=settings.tls,

@@ -107,6 +107,24 @@ def _host_port(value: object) -> object:
     return HostPort(place.host.lower(), place.port)
 
 
+def _host_ports(value: object) -> object:
+    """One place stands for a list of one."""
+    if value is None:
+        return ()
+    if value == [] or not isinstance(value, list | tuple):
+        value = (value,)
+    places = [_host_port(each) for each in value]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None:
+        raise ValueError(f"listed twice: {twice}")
+    return tuple(places)
+
+
+def _one_or_list(places: tuple[HostPort, ...]) -> str | list[str] | None:
+    texts = [str(place) for place in places]
+    return texts if len(texts) > 1 else next(iter(texts), None)
+
+
 def _parsed(text: str) -> HostPort | None:
     try:
         place = HostPort.parse(text)
@@ -148,6 +166,12 @@ def _shard(value: object) -> object:
 
 HostPortField = Annotated[
     HostPort, BeforeValidator(_host_port), PlainSerializer(str), WithJsonSchema({"type": "string"})
+]
+HostPorts = Annotated[
+    tuple[HostPort, ...],
+    BeforeValidator(_host_ports),
+    PlainSerializer(_one_or_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"}]}),
 ]
 ShardField = Annotated[
     Shard,

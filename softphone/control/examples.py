@@ -20,6 +20,7 @@ ACCOUNT: Mapping[str, Any] = {
     "cause": "",
     "advice": "",
     "retry_in_s": None,
+    "registrar_address": "192.0.2.5:5061",
     "srtp": "mandatory",
     "codecs": ["opus", "PCMU"],
     "calls": 1,

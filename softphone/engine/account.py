@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from softphone import events
+from softphone.addresses import HostPort
 from softphone.aio import Backoff, Timers
 from softphone.config.resolved import ResolvedAccount
 from softphone.engine import registering as reg
@@ -52,7 +53,11 @@ class Account:
         self._slow = Backoff(reg.AUTH_RETRY_MIN_S, reg.AUTH_RETRY_MAX_S)
         self._backoff = Backoff(sip.retry_min_s, sip.retry_max_s)
         self._state = reg.RegistrationState(
-            pulled=settings.origin == "provider", probe_s=sip.probe_s, probe_timeout_s=sip.probe_timeout_s
+            pulled=settings.origin == "provider",
+            probe_s=sip.probe_s,
+            probe_timeout_s=sip.probe_timeout_s,
+            timeout_s=sip.register_timeout_s,
+            failback_s=sip.failback_s,
         )
         self._retry_at_s: float | None = None
         self._retry_in_s = 0.0
@@ -172,8 +177,12 @@ class Account:
                 self._retry(action)
             case reg.FetchSecret():
                 self._owner.fetch_secret(self)
-            case reg.SendRegister() if carrier:
-                carrier.register()
+            case reg.SendRegister(which) if carrier:
+                carrier.register(which)
+            case reg.GiveUp(after_s) if carrier:
+                carrier.give_up(after_s)
+            case reg.SeekPreferred() if carrier:
+                carrier.seek_preferred()
             case reg.SendUnregister() if carrier:
                 carrier.unregister()
             case reg.SendProbe() if carrier:
@@ -197,14 +206,30 @@ class Account:
             case reg.TellRegistering():
                 self._retry_at_s = None
                 publish(events.AccountRegistering(account=self.id))
-            case reg.TellRegistered(expires_s):
+            case reg.TellRegistered(expires_s, address, preferred):
                 self._since_s, self._expires_s = time.time(), expires_s
-                publish(events.AccountRegistered(account=self.id, expires_s=expires_s))
+                publish(
+                    events.AccountRegistered(account=self.id, expires_s=expires_s, address=address, preferred=preferred)
+                )
+            case reg.TellPassedOver(failure):
+                self._since_s = None
+                publish(
+                    events.AccountRegistrarFailed(
+                        account=self.id,
+                        address=failure.address,
+                        code=failure.code,
+                        reason=failure.reason,
+                        cause=failure.cause,
+                        advice=failure.advice,
+                        others=failure.others,
+                    )
+                )
             case reg.TellFailed(failure):
                 self._since_s = None
                 publish(
                     events.AccountFailed(
                         account=self.id,
+                        address=failure.address,
                         code=failure.code,
                         reason=failure.reason,
                         cause=failure.cause,
@@ -225,7 +250,6 @@ class Account:
     def view(self, calls: int) -> AccountView:
         settings = self.settings
         failure = self._state.failure
-        first = settings.outbound_proxy or settings.registrar
         retry_in_s = None if self._retry_at_s is None else round(max(0.0, self._retry_at_s - time.monotonic()), 1)
         return AccountView(
             id=self.id,
@@ -233,7 +257,8 @@ class Account:
             domain=settings.domain,
             display_name=settings.display_name,
             transport=settings.transport,
-            registrar=f"{first.host if first else settings.domain}:{(first.port if first else 0) or settings.port}",
+            registrar=", ".join(str(HostPort(hop.host, hop.port or settings.port)) for hop in settings.first_hops),
+            registrar_address=self._state.address if self.registered else "",
             state=self.state,
             expires_s=self._expires_s,
             registered_since=iso_or_none(self._since_s),

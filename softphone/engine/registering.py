@@ -2,11 +2,16 @@
 
     unregistered ──> registering ──200──> registered ──(refresh by the stack)──> registered
                           │                   │ connection lost, or no answer to a probe
-                          └──failure──> failed (retry timer) <──┘ at once: registering
+                          ├──failure──> failed (retry timer) <──┘ at once: registering
+                          └──failure, and another registrar is left──> registering there at once
 
 Delays: the first retry comes after about `retry_min_s`, doubled up to `retry_max_s`. A refused password is retried
 slowly, since PBXs ban addresses that try often: from AUTH_RETRY_MIN_S to AUTH_RETRY_MAX_S, after the secret has been
 fetched anew once.
+
+Where there are several registrars, or one with several addresses, those that cannot be reached, do not answer or are
+out of order (5xx) are followed by the next at once; the delays begin when all have failed. On another one than the
+preferred, that one is looked for every `failback_s` seconds.
 """
 
 from __future__ import annotations
@@ -14,12 +19,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from softphone.engine.timing import StartTimer, StopTimer, TimerFired
-from softphone.stacks.base import ConnectionLost, ProbeAnswered, RegistrationFailed, RegistrationOk
+from softphone.stacks.base import (
+    ConnectionLost,
+    PreferredAnswers,
+    ProbeAnswered,
+    RegistrationFailed,
+    RegistrationOk,
+    Which,
+)
 
 AUTH_RETRY_MIN_S = 60.0
 AUTH_RETRY_MAX_S = 600.0
-ANSWER_PATIENCE_S = 12.0
-"""How long a REGISTER may stay unanswered before its connection is taken for dead (PJSIP would wait 32 s)."""
+TIMEOUT_CODE = 408
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +48,25 @@ class SecretStays:
     """The secret was fetched anew and is the same, or cannot be fetched: the refusal stands."""
 
 
-ReportInput = RegistrationOk | RegistrationFailed | ConnectionLost | ProbeAnswered
+ReportInput = RegistrationOk | RegistrationFailed | PreferredAnswers | ConnectionLost | ProbeAnswered
 Input = RegisterWanted | UnregisterWanted | SecretStays | TimerFired | ReportInput
 
 
 @dataclass(frozen=True, slots=True)
 class SendRegister:
-    pass
+    which: Which = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Wait no longer for the answer to a REGISTER; `after_s` is how long it has taken."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeekPreferred:
+    """Find out whether the preferred registrar is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +105,15 @@ class TellRegistering:
 @dataclass(frozen=True, slots=True)
 class TellRegistered:
     expires_s: int
+    address: str = ""
+    preferred: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TellPassedOver:
+    """One of several registrars failed; the next is tried at once."""
+
+    failure: RegistrationFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +135,8 @@ class TellUnregistered:
 
 Action = (
     SendRegister
+    | GiveUp
+    | SeekPreferred
     | SendUnregister
     | SendProbe
     | ResetConnection
@@ -112,6 +146,7 @@ Action = (
     | StopTimer
     | TellRegistering
     | TellRegistered
+    | TellPassedOver
     | TellFailed
     | TellConnectionLost
     | TellUnregistered
@@ -126,9 +161,12 @@ class RegistrationState:
     pulled: bool = False
     probe_s: float = 20.0
     probe_timeout_s: float = 8.0
+    timeout_s: float = 8.0
+    failback_s: float = 300.0
     failures: int = 0
     refetched: bool = False
     failure: RegistrationFailed | None = None
+    address: str = ""
 
 
 Step = tuple[RegistrationState, tuple[Action, ...]]
@@ -138,8 +176,8 @@ _QUIET: tuple[Action, ...] = (
     StopTimer("probe"),
     StopTimer("probe_deadline"),
     StopTimer("answer"),
+    StopTimer("failback"),
 )
-_SEND: tuple[Action, ...] = (TellRegistering(), SendRegister(), StartTimer("answer", ANSWER_PATIENCE_S))
 
 
 def step(state: RegistrationState, what: Input) -> Step:
@@ -149,10 +187,12 @@ def step(state: RegistrationState, what: Input) -> Step:
             return _register(state)
         case UnregisterWanted():
             return _unregister(state)
-        case RegistrationOk(expires_s):
-            return _ok(state, expires_s)
+        case RegistrationOk():
+            return _ok(state, what)
         case RegistrationFailed():
             return _failed(state, what)
+        case PreferredAnswers():
+            return _go_home(state)
         case ConnectionLost(cause):
             return _lost(state, cause)
         case ProbeAnswered():
@@ -165,7 +205,11 @@ def step(state: RegistrationState, what: Input) -> Step:
 
 def _register(state: RegistrationState) -> Step:
     begun = replace(state, phase="registering", failures=0 if state.phase == "registered" else state.failures)
-    return begun, (*_QUIET, *_SEND)
+    return begun, (*_QUIET, *_send(state))
+
+
+def _send(state: RegistrationState, which: Which = "same") -> tuple[Action, ...]:
+    return TellRegistering(), SendRegister(which), StartTimer("answer", state.timeout_s)
 
 
 def _unregister(state: RegistrationState) -> Step:
@@ -176,16 +220,18 @@ def _unregister(state: RegistrationState) -> Step:
     return replace(state, phase="unregistered"), (*_QUIET, TellUnregistered())
 
 
-def _ok(state: RegistrationState, expires_s: int) -> Step:
-    if expires_s == 0 or state.phase == "unregistering":
+def _ok(state: RegistrationState, ok: RegistrationOk) -> Step:
+    if ok.expires_s == 0 or state.phase == "unregistering":
         gone = replace(state, phase="unregistered", failures=0, failure=None)
         return (gone, (*_QUIET, TellUnregistered())) if state.phase == "unregistering" else (state, _NOTHING)
     if state.phase == "unregistered":
         return state, _NOTHING
-    first = state.phase != "registered"
-    good = replace(state, phase="registered", failures=0, refetched=False, failure=None)
+    first = state.phase != "registered" or state.address != ok.address
+    good = replace(state, phase="registered", failures=0, refetched=False, failure=None, address=ok.address)
     timers = (StopTimer("retry"), StopTimer("answer"), StopTimer("probe_deadline"), *_probe_timer(state))
-    return good, (*timers, TellRegistered(expires_s)) if first else timers
+    if first and not ok.preferred and state.failback_s > 0:
+        timers = (*timers, StartTimer("failback", state.failback_s))
+    return good, (*timers, TellRegistered(ok.expires_s, ok.address, ok.preferred)) if first else timers
 
 
 def _probe_timer(state: RegistrationState) -> tuple[Action, ...]:
@@ -200,7 +246,15 @@ def _failed(state: RegistrationState, failure: RegistrationFailed) -> Step:
     failed = replace(state, phase="failed", failure=failure)
     if failure.auth and state.pulled and not state.refetched:
         return replace(failed, refetched=True), (*_QUIET, FetchSecret())
+    if failure.others and _elsewhere(failure):
+        reset = () if failure.code else (ResetConnection(),)
+        return replace(failed, phase="registering"), (*_QUIET, *reset, TellPassedOver(failure), *_send(state, "next"))
     return _retry(failed, failure, () if failure.code else (ResetConnection(),))
+
+
+def _elsewhere(failure: RegistrationFailed) -> bool:
+    """Whether another registrar may do what this one did not (RFC 3263 section 4.3, and all 5xx)."""
+    return failure.code in (0, TIMEOUT_CODE) or failure.code // 100 == 5
 
 
 def _retry(state: RegistrationState, failure: RegistrationFailed, first: tuple[Action, ...]) -> Step:
@@ -220,7 +274,13 @@ def _lost(state: RegistrationState, cause: str) -> Step:
     if state.phase != "registered":
         return state, _NOTHING
     begun = replace(state, phase="registering")
-    return begun, (*_QUIET, TellConnectionLost(cause), *_SEND)
+    return begun, (*_QUIET, TellConnectionLost(cause), *_send(state))
+
+
+def _go_home(state: RegistrationState) -> Step:
+    if state.phase != "registered":
+        return state, _NOTHING
+    return replace(state, phase="registering"), (*_QUIET, *_send(state, "first"))
 
 
 def _probe_answered(state: RegistrationState) -> Step:
@@ -231,9 +291,11 @@ def _probe_answered(state: RegistrationState) -> Step:
 
 def _timer(state: RegistrationState, name: str) -> Step:
     if name == "retry" and state.phase == "failed":
-        return replace(state, phase="registering"), _SEND
+        return replace(state, phase="registering"), _send(state)
     if name == "answer" and state.phase == "registering":
-        return state, (ResetConnection(),)
+        return state, (GiveUp(state.timeout_s),)
+    if name == "failback" and state.phase == "registered":
+        return state, (SeekPreferred(), StartTimer("failback", state.failback_s))
     if name == "probe" and state.phase == "registered":
         return state, (SendProbe(), StartTimer("probe_deadline", state.probe_timeout_s))
     if name == "probe_deadline" and state.phase == "registered":

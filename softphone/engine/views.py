@@ -101,7 +101,7 @@ class AccountView:
     transport: str
     """tls, tcp or udp."""
     registrar: str
-    """Where REGISTER goes, `host:port`."""
+    """Where REGISTER goes, `host:port`; several are separated by `, `, the preferred one first."""
     state: str
     """unregistered, registering, registered, failed, unregistering, disabled, or not_registering (by configuration)."""
     expires_s: int
@@ -117,6 +117,8 @@ class AccountView:
     """What to do about it."""
     retry_in_s: float | None = None
     """When it is tried again, in seconds."""
+    registrar_address: str = ""
+    """The numeric address and port of the registrar in use, empty while not registered."""
     srtp: str = "off"
     """off, prefer or mandatory."""
     codecs: list[str] = field(default_factory=list)

@@ -8,7 +8,7 @@ happened.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from softphone.config.resolved import ResolvedAccount
 from softphone.media.ports import Port, SoundMixer
@@ -23,9 +23,14 @@ Headers = dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class RegistrationOk:
-    """The registrar answered 200; `expires_s` 0 means that we are unregistered now."""
+    """The registrar answered 200; `expires_s` 0 means that we are unregistered now.
+
+    `address` (numeric, with port) is where it answered; `preferred`: no other address comes before it.
+    """
 
     expires_s: int
+    address: str = ""
+    preferred: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class RegistrationFailed:
     """REGISTER got a final answer other than 200, or none. `code` 0: no SIP answer; `cause`/`advice` are for people.
 
     `auth` is true where the registrar refused the credentials (401, 403, 407): fetching them anew may help.
+    `address` is where it was tried, '' if there is none; `others`: how many addresses are left to try in this round.
     """
 
     code: int
@@ -40,6 +46,13 @@ class RegistrationFailed:
     cause: str
     advice: str
     auth: bool = False
+    address: str = ""
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PreferredAnswers:
+    """A registrar that we would rather use than the present one answers again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,10 @@ class ProbeAnswered:
     """The registrar answered our OPTIONS, with whatever code: the way there and back works."""
 
 
-AccountReport = RegistrationOk | RegistrationFailed | ConnectionLost | ProbeAnswered
+AccountReport = RegistrationOk | RegistrationFailed | PreferredAnswers | ConnectionLost | ProbeAnswered
+
+Which = Literal["same", "next", "first"]
+"""Which of an account's registrars: the one in use (or the first), the next one to try, the preferred one."""
 
 
 class AccountSink(Protocol):
@@ -268,8 +284,17 @@ class Leg(Protocol):
 class StackAccount(Protocol):
     """An address of record on a stack."""
 
-    def register(self) -> None:
-        """Sends REGISTER (afresh, or as a refresh). Reports RegistrationOk or RegistrationFailed."""
+    def register(self, which: Which = "same") -> None:
+        """Sends REGISTER (afresh, or as a refresh). Reports RegistrationOk or RegistrationFailed.
+
+        Names are looked up anew, except for the "next" of the addresses that are known already.
+        """
+
+    def give_up(self, after_s: float) -> None:
+        """Waits no longer for the answer to a REGISTER sent `after_s` seconds ago. Reports RegistrationFailed."""
+
+    def seek_preferred(self) -> None:
+        """Finds out whether a registrar that comes before the present one answers; if so reports PreferredAnswers."""
 
     def unregister(self) -> None: ...
 

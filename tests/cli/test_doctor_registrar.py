@@ -130,7 +130,7 @@ def test_nothing_listens() -> None:
 def test_a_name_without_an_address() -> None:
     found = look(server(5061, host="no-such-host.invalid"))
     assert found["name"].state == "fail"
-    assert "no-such-host.invalid has no address" in found["name"].text
+    assert "no-such-host.invalid is not known to DNS" in found["name"].text
 
 
 # ---- SIP
@@ -191,5 +191,5 @@ def test_accounts_of_one_server_are_one_check() -> None:
     def account(name: str, **more: object) -> ResolvedAccount:
         return ResolvedAccount(username=name, domain=HOST, password=Secret("x"), auth_username=name, **more)  # type: ignore[arg-type]
 
-    servers = registrar.servers_of([account("1"), account("2"), account("3", registrar=HostPort("other.test", 7))])
+    servers = registrar.servers_of([account("1"), account("2"), account("3", registrar=(HostPort("other.test", 7),))])
     assert [(s.host, s.port, s.tls_name) for s in servers] == [(HOST, 5061, HOST), ("other.test", 7, HOST)]

@@ -49,7 +49,7 @@ def test_numbers_that_are_names() -> None:
     ],
 )
 def test_host_and_port(text: str, expected: HostPort) -> None:
-    assert account(registrar=text).registrar == expected
+    assert account(registrar=text).registrar == (expected,)
     assert account(outbound_proxy=text).outbound_proxy == expected
 
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from softphone.engine import registering as reg
 from softphone.engine.registering import (
     FetchSecret,
+    GiveUp,
     RegisterWanted,
     RegistrationState,
     ResetConnection,
     RetryAfter,
     SecretStays,
+    SeekPreferred,
     SendProbe,
     SendRegister,
     SendUnregister,
     StartTimer,
     TellConnectionLost,
     TellFailed,
+    TellPassedOver,
     TellRegistered,
     TellRegistering,
     TellUnregistered,
     TimerFired,
     UnregisterWanted,
 )
-from softphone.stacks.base import ConnectionLost, ProbeAnswered, RegistrationFailed, RegistrationOk
+from softphone.stacks.base import (
+    ConnectionLost,
+    PreferredAnswers,
+    ProbeAnswered,
+    RegistrationFailed,
+    RegistrationOk,
+)
 
 NEW = RegistrationState()
 REFUSED = RegistrationFailed(403, "Forbidden", "wrong password", "mend it", auth=True)
@@ -47,7 +60,7 @@ def test_it_registers_and_begins_to_probe() -> None:
     assert actions == [
         TellRegistering(),
         SendRegister(),
-        StartTimer("answer", reg.ANSWER_PATIENCE_S),
+        StartTimer("answer", 8.0),
         StartTimer("probe", 20.0),
         TellRegistered(300),
     ]
@@ -71,9 +84,9 @@ def test_no_answer_at_all_means_a_new_connection() -> None:
     assert ResetConnection() not in play(NEW, RegisterWanted(), REFUSED)[1]
 
 
-def test_a_register_that_stays_unanswered_gives_its_connection_up() -> None:
+def test_a_register_that_stays_unanswered_is_given_up() -> None:
     state, _ = play(NEW, RegisterWanted())
-    assert play(state, TimerFired("answer"))[1] == [ResetConnection()]
+    assert play(state, TimerFired("answer"))[1] == [GiveUp(8.0)]
 
 
 def test_a_refused_secret_is_fetched_anew_once() -> None:
@@ -126,3 +139,63 @@ def test_unregistering_what_is_not_registered_is_done_at_once() -> None:
 def test_without_probing_there_is_no_probe_timer() -> None:
     _, actions = play(RegistrationState(probe_s=0), RegisterWanted(), RegistrationOk(60))
     assert not [a for a in actions if isinstance(a, StartTimer) and a.name == "probe"]
+
+
+# ---- several registrars
+
+DEAD = RegistrationFailed(0, "", "refused", "check", address="192.0.2.1:5060", others=1)
+AWAY = RegistrationOk(300, "192.0.2.2:5060", preferred=False)
+
+
+def test_the_next_registrar_is_tried_at_once() -> None:
+    state, actions = play(NEW, RegisterWanted(), DEAD, AWAY)
+    assert actions[3:] == [
+        ResetConnection(),
+        TellPassedOver(DEAD),
+        TellRegistering(),
+        SendRegister("next"),
+        StartTimer("answer", 8.0),
+        StartTimer("probe", 20.0),
+        StartTimer("failback", 300.0),
+        TellRegistered(300, "192.0.2.2:5060", False),
+    ]
+    assert (state.phase, state.address) == ("registered", "192.0.2.2:5060")
+
+
+@pytest.mark.parametrize(("code", "goes_on"), [(408, True), (500, True), (503, True), (404, False), (600, False)])
+def test_what_another_registrar_may_do_better(code: int, goes_on: bool) -> None:
+    failure = replace(DEAD, code=code)
+    state, actions = play(NEW, RegisterWanted(), failure)
+    assert (SendRegister("next") in actions) == goes_on
+    assert (state.phase == "failed") == (not goes_on)
+
+
+def test_a_wrong_password_is_wrong_everywhere() -> None:
+    assert play(NEW, RegisterWanted(), replace(REFUSED, others=1))[0].phase == "failed"
+
+
+def test_after_the_last_one_the_delays_begin() -> None:
+    state, actions = play(NEW, RegisterWanted(), DEAD, replace(DEAD, others=0))
+    assert state.phase == "failed"
+    assert RetryAfter(0, False) in actions
+
+
+def test_the_preferred_one_is_looked_for_and_gone_back_to() -> None:
+    state, _ = play(NEW, RegisterWanted(), DEAD, AWAY)
+    state, actions = play(state, TimerFired("failback"))
+    assert actions == [SeekPreferred(), StartTimer("failback", 300.0)]
+    home = RegistrationOk(300, "192.0.2.1:5060")
+    state, actions = play(state, PreferredAnswers(), home)
+    assert SendRegister("first") in actions
+    assert actions[-1] == TellRegistered(300, "192.0.2.1:5060", True)
+    assert play(state, TimerFired("failback"))[0] == state
+
+
+def test_without_failback_it_stays() -> None:
+    state, actions = play(RegistrationState(failback_s=0), RegisterWanted(), DEAD, AWAY)
+    assert not [a for a in actions if isinstance(a, StartTimer) and a.name == "failback"]
+
+
+def test_a_refresh_answered_elsewhere_is_news() -> None:
+    state, _ = play(NEW, RegisterWanted(), RegistrationOk(300, "192.0.2.1:5060"))
+    assert TellRegistered(300, "192.0.2.9:5060") in play(state, RegistrationOk(300, "192.0.2.9:5060"))[1]

@@ -84,6 +84,7 @@ def facts(found: Mapping[str, Any]) -> dict[str, str]:
         "registered": ago(found["registered_since"]),
         "expires": f"{show_duration(found['expires_s'])} after each registration",
         "registrar": f"{found['registrar']} over {found['transport']}",
+        "in use": found["registrar_address"],
         "encryption": f"SRTP {found['srtp']}",
         "codecs": ", ".join(found["codecs"]),
         "calls": str(found["calls"]),

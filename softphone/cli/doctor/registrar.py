@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import ssl
@@ -14,6 +15,7 @@ from softphone.cli.doctor import certificate, options
 from softphone.cli.doctor.findings import NETWORK_LIMIT_S, Area, Finding
 from softphone.cli.doctor.machine import SYSTEM_CA_FILE
 from softphone.config import ResolvedAccount
+from softphone.stacks.names import LookupFailed, Names, Place
 
 Address = tuple[str, int]
 
@@ -29,6 +31,7 @@ class Server:
     tls_name: str
     ca_file: Path | None
     verify: bool
+    srv: bool = False
 
     @property
     def area(self) -> Area:
@@ -37,14 +40,14 @@ class Server:
 
 def servers_of(accounts: Iterable[ResolvedAccount]) -> list[Server]:
     """The first hops of these accounts, each once."""
-    return list(dict.fromkeys(_server(account) for account in accounts))
+    return list(dict.fromkeys(_server(account, hop) for account in accounts for hop in account.first_hops))
 
 
-def _server(account: ResolvedAccount) -> Server:
-    place = account.outbound_proxy or account.registrar or HostPort(account.domain)
+def _server(account: ResolvedAccount, hop: HostPort) -> Server:
     return Server(
-        host=place.host,
-        port=place.port or account.port,
+        host=hop.host,
+        port=hop.port or account.port,
+        srv=account.srv and not hop.port,
         transport=account.transport,
         domain=account.domain,
         tls_name=account.tls.server_name or account.domain,
@@ -77,13 +80,22 @@ def check_registrar(server: Server) -> Iterator[Finding]:
 
 def _resolve(server: Server) -> tuple[Address | None, Finding]:
     try:
-        found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
-    except OSError as error:
+        places = asyncio.run(_places(server))
+    except LookupFailed as failure:
         cure = f"check the account's domain or `registrar`, and the name servers (getent hosts {server.host})"
-        return None, server.area.fail("name", f"{server.host} has no address: {error.strerror or error}", cure)
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
-    first = sorted(addresses, key=lambda text: ":" in text)[0]  # IPv4 first, as the phone binds to IPv4 by default
-    return (first, server.port), server.area.ok("name", f"{server.host}: {', '.join(addresses)}")
+        return None, server.area.fail("name", failure.cause, cure)
+    first = places[0]
+    shown = ", ".join(str(HostPort(place.address, place.port)) for place in places)
+    return (first.address, first.port), server.area.ok("name", f"{server.host}: {shown}")
+
+
+async def _places(server: Server) -> list[Place]:
+    names = Names()
+    try:
+        hop = HostPort(server.host, 0 if server.srv else server.port)
+        return await names.find([hop], server.transport, server.port, srv=server.srv)
+    finally:
+        await names.close()
 
 
 def _no_connection(server: Server, address: Address, error: OSError) -> Finding:

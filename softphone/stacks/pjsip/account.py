@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +22,21 @@ from softphone.stacks.base import (
     IncomingInvite,
     LegSink,
     OutgoingInvite,
+    PreferredAnswers,
     ProbeAnswered,
     RegistrationFailed,
     RegistrationOk,
+    Which,
 )
+from softphone.stacks.names import LookupFailed
 from softphone.stacks.pjsip import messages, sdp
 from softphone.stacks.pjsip.failures import Fault, status_fault, text_fault
 from softphone.stacks.pjsip.hop import Hop, callback
+from softphone.stacks.pjsip.knock import answers
 from softphone.stacks.pjsip.leg import PjLeg, _Call
 from softphone.stacks.pjsip.messages import readable
-from softphone.stacks.pjsip.settings import account_config, first_hop
-from softphone.stacks.pjsip.where import LookupFailed, Target, local_address, look_up
+from softphone.stacks.pjsip.registrars import Registrars, Target, find_targets
+from softphone.stacks.pjsip.settings import Way, account_config, tls_name
 
 if TYPE_CHECKING:
     from softphone.stacks.pjsip.stack import PjStack
@@ -47,7 +51,10 @@ CAUSE_PATIENCE_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What PJSIP said of a REGISTER. `answered`: the registrar sent it; `transport`: the key of its connection."""
+    """What PJSIP said of a REGISTER. `answered`: the registrar sent it; `transport`: the key of its connection.
+
+    `round` tells which REGISTERs of ours it can belong to: those before a give_up have another.
+    """
 
     code: int
     reason: str
@@ -55,6 +62,7 @@ class _Answer:
     expires_s: int
     answered: bool
     transport: int
+    round: int
 
 
 class _Account(pj.Account):
@@ -64,6 +72,7 @@ class _Account(pj.Account):
         super().__init__()
         self._owner: PjAccount | None = owner
         self._hop = hop
+        self.round = 0  # counted up by the loop whenever PJSIP was made to forget a REGISTER
 
     def let_go(self) -> None:
         self._owner = None
@@ -76,7 +85,8 @@ class _Account(pj.Account):
     def onRegState(self, prm: Any) -> None:
         answered = bool(prm.rdata.wholeMsg)
         key = pj.accountTransport(self.getId()) if answered else 0
-        self._post("on_answer", _Answer(prm.code, readable(prm.reason), prm.status, prm.expiration, answered, key))
+        reason = readable(prm.reason)
+        self._post("on_answer", _Answer(prm.code, reason, prm.status, prm.expiration, answered, key, self.round))
 
     @callback
     def onIncomingCall(self, prm: Any) -> None:
@@ -116,7 +126,10 @@ class PjAccount:
         self._legs: set[PjLeg] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._transport = 0
-        self._target: Target | None = None
+        self._registrars = Registrars()
+        self._looking: asyncio.Task[None] | None = None
+        self._pin = stack.take_pin()
+        self._fresh = False
         self._last_fault: Fault | None = None
         self._closed = False
         self.native: Any = _Account(self, stack.hop)
@@ -126,67 +139,123 @@ class PjAccount:
             raise SipError(f"account {settings.id} cannot be set up: {error.reason}") from None
 
     def _config(self) -> Any:
-        local = self._target.local if self._target else ""
+        target = self._registrars.current
         transport = self._stack.transport_for(self.settings)
-        return account_config(self.settings, self._stack.options, transport, local)
+        way = Way(transport, target.local if target else "", self._pin, self._fresh)
+        return account_config(self.settings, self._stack.options, way)
 
     # ---- registration
 
-    def register(self) -> None:
-        self._tasks.spawn(self._register(), "register")
+    def register(self, which: Which = "same") -> None:
+        self._look(self._register(which), "register")
 
-    async def _register(self) -> None:
+    def _look(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Only the latest wish counts."""
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = self._tasks.spawn(work, name)
+
+    async def _register(self, which: Which) -> None:
         self._last_fault = None
         try:
-            await self._find_registrar()
+            before = self._registrars.current
+            if which != "next" or (target := self._registrars.next()) is None:
+                target = self._registrars.begin(await self._find(), which)
+            self._aim(before, target)
             self.native.setRegistration(True)
         except LookupFailed as failure:
-            self._report(RegistrationFailed(0, "", failure.cause, failure.advice))
+            self._failed(0, "", failure.cause, failure.advice)
         except pj.Error as error:
             if error.status != _EBUSY:
                 fault = self._last_fault or status_fault(error.status)
-                self._report(RegistrationFailed(0, "", fault.cause, fault.advice))
+                self._failed(0, "", fault.cause, fault.advice)
 
-    async def _find_registrar(self) -> None:
-        """Looks the first hop up and pins it; a changed local address goes into the account's settings."""
-        host, port = first_hop(self.settings)
-        address = await look_up(host)
-        target = Target(address, port, local_address(address, port))
-        if target == self._target:
-            return
-        before, self._target = self._target, target
-        name = tls_name(self.settings)
-        pj.pinAddress(name, port, self.settings.transport, target.address, port)
+    async def _find(self) -> list[Target]:
+        return await find_targets(self._stack.names, self.settings, self._stack.versions)
+
+    def _aim(self, before: Target | None, target: Target) -> None:
+        """Pins the account's first hop to this address; a changed local address goes into the account's settings."""
+        pj.pinAddress(tls_name(self.settings), self._pin, self.settings.transport, target.address, target.port)
         if before is None or before.local != target.local:
             self.native.modify(self._config())
 
+    def give_up(self, after_s: float) -> None:
+        asked = self._registrars.current
+        if self._looking is not None and not self._looking.done():
+            self._looking.cancel()
+            hops = ", ".join(hop.host for hop in self.settings.first_hops)
+            self._failed(0, "", f"looking {hops} up takes more than {after_s:g} s", "check this machine's DNS servers")
+            return
+        self._forget_register()
+        fault = self._last_fault or Fault(
+            f"no answer from {asked} within {after_s:g} s",
+            "check that the PBX is up, and any firewall on the way; another port or transport may get through",
+        )
+        self._failed(0, "", fault.cause, fault.advice)
+
+    def _forget_register(self) -> None:
+        """Makes PJSIP drop the REGISTER that is under way, and its connection. What it still says of it is ignored."""
+        self.reset_connection()
+        self._fresh = not self._fresh
+        try:
+            self.native.modify(self._config())
+        except pj.Error as error:
+            log.warning("account %s: a REGISTER could not be abandoned: %s", self.settings.id, error.reason)
+        self.native.round += 1
+
+    def seek_preferred(self) -> None:
+        self._look(self._seek_preferred(), "look for the preferred registrar")
+
+    async def _seek_preferred(self) -> None:
+        with contextlib.suppress(LookupFailed):
+            for target in self._registrars.better(await self._find()):
+                if await answers(target, self.settings):
+                    self._report(PreferredAnswers())
+                    return
+
     def prepare(self) -> None:
-        self._tasks.spawn(self._prepare(), "look up the first hop")
+        self._look(self._prepare(), "look up the first hop")
 
     async def _prepare(self) -> None:
         try:
-            await self._find_registrar()
+            before = self._registrars.current
+            self._aim(before, self._registrars.begin(await self._find(), "same"))
         except LookupFailed as failure:
-            self._report(RegistrationFailed(0, "", failure.cause, failure.advice))
+            self._failed(0, "", failure.cause, failure.advice)
 
     def on_answer(self, answer: _Answer) -> None:
+        if answer.round != self.native.round:
+            return
         if answer.answered:
             self._transport = answer.transport
         if answer.code // 100 == 2 and answer.status == 0:
-            self._report(RegistrationOk(max(0, answer.expires_s)))
+            self._succeeded(max(0, answer.expires_s))
             return
         log.debug("REGISTER %s: %s", self.settings.id, answer)
         if answer.answered and answer.status == 0:
             auth = answer.code in (401, 403, 407)
-            self._report(RegistrationFailed(answer.code, answer.reason, "", "", auth))
+            self._failed(answer.code, answer.reason, "", "", auth)
             return
         # PJSIP tells why a connection failed beside the failure, before it or after it
         self.after(CAUSE_PATIENCE_S, lambda: self._report_unanswered(answer))
 
     def _report_unanswered(self, answer: _Answer) -> None:
+        if answer.round != self.native.round:
+            return
         fault = self._last_fault or text_fault(answer.reason) or status_fault(answer.status)
         code, reason = (answer.code, answer.reason) if answer.answered else (0, "")
-        self._report(RegistrationFailed(code, reason, fault.cause, fault.advice, auth=answer.answered))
+        self._failed(code, reason, fault.cause, fault.advice, auth=answer.answered)
+
+    def _succeeded(self, expires_s: int) -> None:
+        registrars = self._registrars
+        registrars.worked()
+        self._report(RegistrationOk(expires_s, str(registrars.current or ""), registrars.preferred))
+
+    def _failed(self, code: int, reason: str, cause: str, advice: str, auth: bool = False) -> None:
+        registrars = self._registrars
+        registrars.failed()
+        where = str(registrars.current or "")
+        self._report(RegistrationFailed(code, reason, cause, advice, auth, where, registrars.others))
 
     def unregister(self) -> None:
         try:
@@ -197,11 +266,11 @@ class PjAccount:
 
     def update(self, settings: ResolvedAccount) -> None:
         before, self.settings = self.settings, settings
-        self._target = None
+        registrars, self._registrars = self._registrars, Registrars()
         try:
             self.native.modify(self._config())
         except (pj.Error, SoftphoneError) as error:
-            self.settings = before
+            self.settings, self._registrars = before, registrars
             cause = error.reason if isinstance(error, pj.Error) else error
             raise SipError(f"account {settings.id} cannot be changed: {cause}") from None
 
@@ -232,7 +301,7 @@ class PjAccount:
 
     def transport_fault(self, remote: str, fault: Fault) -> None:
         """A connection to `remote` (address:port) could not be made; remembered for the failure that follows."""
-        if self._target and remote == str(HostPort(self._target.address, self._target.port)):
+        if remote == str(self._registrars.current):
             self._last_fault = fault
 
     # ---- calls
@@ -282,7 +351,7 @@ class PjAccount:
         users = {NameAddr(called).user.casefold(), NameAddr.parse(to).user.casefold()}
         if self.settings.username.casefold() in users:
             return True
-        return self._target is not None and source.rpartition(":")[0].strip("[]") == self._target.address
+        return self._registrars.knows(source.rpartition(":")[0].strip("[]"))
 
     def on_transferred(self, call: _Call, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
         leg = PjLeg.adopt(self, call, sip_call_id)
@@ -321,6 +390,8 @@ class PjAccount:
         if native is None:
             return
         native.let_go()
+        pj.unpinAddress(tls_name(self.settings), self._pin, self.settings.transport)
+        self._stack.give_back_pin(self._pin)
         # Its end is here and now: a destructor that runs later would delete whatever account has this number then
         with contextlib.suppress(pj.Error):
             native.shutdown()
@@ -342,8 +413,3 @@ def allowed(settings: ResolvedAccount, target: str) -> bool:
         return SipUri.parse(NameAddr.parse(target).uri).host.lower() == settings.domain.lower()
     except UsageError:
         return False
-
-
-def tls_name(settings: ResolvedAccount) -> str:
-    """The name that goes into SNI and that the certificate must carry."""
-    return settings.tls.server_name or settings.domain

@@ -8,7 +8,7 @@ from typing import Any
 
 import pjsua2 as pj
 
-from softphone.addresses import HostPort, SipUri
+from softphone.addresses import SipUri
 from softphone.config.model import Media, Sip
 from softphone.config.resolved import ResolvedAccount
 
@@ -30,12 +30,6 @@ _SRTP = {
     "mandatory": pj.PJMEDIA_SRTP_MANDATORY,
     "prefer": pj.PJMEDIA_SRTP_OPTIONAL,
 }
-
-
-def first_hop(account: ResolvedAccount) -> tuple[str, int]:
-    """Host and port that requests of this account are sent to first."""
-    place = account.outbound_proxy or account.registrar or HostPort(account.domain)
-    return place.host, place.port or account.port
 
 
 def endpoint_config(options: StackOptions) -> Any:
@@ -98,14 +92,30 @@ def tls_config(options: StackOptions, account: ResolvedAccount, port: int) -> An
 SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def account_config(account: ResolvedAccount, options: StackOptions, transport: int, local: str) -> Any:
-    """An account. `transport`: PJSIP's number of the transport to use; `local`: our address on the way, or ''."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an account's requests leave. `transport`: PJSIP's number of the transport; `local`: our address, or ''.
+
+    `pin`: the number under which the account's first hop is pinned; `fresh` is turned over to make PJSIP forget the
+    REGISTER that is under way.
+    """
+
+    transport: int
+    local: str
+    pin: int
+    fresh: bool = False
+
+
+def account_config(account: ResolvedAccount, options: StackOptions, way: Way) -> Any:
+    """An account."""
     config = pj.AccountConfig()
     config.idUri = _identity(account)
     _registration(config.regConfig, account)
+    # Both mean the account's own route, since there is no other; PJSIP drops its registration client when it changes
+    config.regConfig.proxyUse = _ACCOUNT_ROUTE | (_COMMON_ROUTE if way.fresh else 0)
     sip = config.sipConfig
-    sip.transportId = transport
-    sip.proxies.append(_route(account))
+    sip.transportId = way.transport
+    sip.proxies.append(_route(account, way.pin))
     for algorithm in (pj.PJSIP_AUTH_ALGORITHM_MD5, pj.PJSIP_AUTH_ALGORITHM_SHA256):
         sip.authCreds.append(_credential(account, algorithm))
     config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
@@ -114,8 +124,11 @@ def account_config(account: ResolvedAccount, options: StackOptions, transport: i
     nat.udpKaIntervalSec = math.ceil(options.sip.keepalive_s)
     nat.contactRewriteUse = 1
     nat.sdpNatRewriteUse = 0
-    _account_media(config.mediaConfig, account, options, local)
+    _account_media(config.mediaConfig, account, options, way.local)
     return config
+
+
+_COMMON_ROUTE, _ACCOUNT_ROUTE = 1, 2  # PJSUA_REG_USE_OUTBOUND_PROXY, PJSUA_REG_USE_ACC_PROXY
 
 
 def _identity(account: ResolvedAccount) -> str:
@@ -134,11 +147,17 @@ def _registration(config: Any, account: ResolvedAccount) -> None:
     config.dropCallsOnFail = False
 
 
-def _route(account: ResolvedAccount) -> str:
-    """The first hop as a route that stays out of the message. Its host is the TLS name; its address is pinned."""
-    name = account.tls.server_name or account.domain
-    _, port = first_hop(account)
-    uri = SipUri(name, "", port, params={"transport": account.transport, "lr": "", "hide": ""})
+def tls_name(account: ResolvedAccount) -> str:
+    """The name that goes into SNI and that the certificate must carry."""
+    return account.tls.server_name or account.domain
+
+
+def _route(account: ResolvedAccount, pin: int) -> str:
+    """The first hop as a route that stays out of the message.
+
+    Its host is the TLS name. Its port is none: with the name it is what the real address and port are pinned under.
+    """
+    uri = SipUri(tls_name(account), "", pin, params={"transport": account.transport, "lr": "", "hide": ""})
     return f"<{uri}>"
 
 

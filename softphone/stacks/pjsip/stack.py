@@ -15,6 +15,7 @@ from softphone.config.resolved import ResolvedAccount
 from softphone.errors import ConfigError, MediaError, SoftphoneError
 from softphone.media.ports import Device
 from softphone.stacks.base import AccountSink, SoundDevice
+from softphone.stacks.names import Names
 from softphone.stacks.pjsip.account import PjAccount
 from softphone.stacks.pjsip.devices import Devices
 from softphone.stacks.pjsip.failures import certificate_fault, status_fault
@@ -86,6 +87,8 @@ class PjStack:
         self._udp = self._tcp = -1
         self._tls: dict[tuple[str, bool], int] = {}
         self._tasks = Tasks("pjsip stack")
+        self._pins = set(range(1, 65536))
+        self.names = Names()
 
     # ---- beginning and end
 
@@ -151,6 +154,7 @@ class PjStack:
             endpoint.hangupAllCalls()
             endpoint.libStopWorkerThreads()  # no callback from here on
         await self._tasks.close()
+        await self.names.close()
         for account in [*self._accounts, *self._leaving]:
             await account.destroy()
         self._accounts, self._leaving = [], []
@@ -165,6 +169,18 @@ class PjStack:
         account = PjAccount(self, settings, sink)
         self._accounts.append(account)
         return account
+
+    def take_pin(self) -> int:
+        """A number to pin a first hop under, for one account alone."""
+        return self._pins.pop()
+
+    def give_back_pin(self, pin: int) -> None:
+        self._pins.add(pin)
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The IP versions that we speak."""
+        return (6,) if ":" in self.options.sip.bind else (4,)
 
     def retire(self, account: PjAccount) -> None:
         """The engine is done with this account; it stays on PJSIP while calls of it are up."""

@@ -14,7 +14,9 @@ from softphone.config.model import Media, Sip
 from softphone.config.resolved import ResolvedAccount
 from softphone.config.secrets import Secret
 from softphone.stacks.pjsip import settings
-from softphone.stacks.pjsip.settings import StackOptions
+from softphone.stacks.pjsip.settings import StackOptions, Way
+
+PIN = 7
 
 
 def options(**sip: Any) -> StackOptions:
@@ -33,7 +35,7 @@ def account(**changes: Any) -> ResolvedAccount:
 
 
 def config(local: str = "192.0.2.1", **changes: Any) -> Any:
-    return settings.account_config(account(**changes), options(), 3, local)
+    return settings.account_config(account(**changes), options(), Way(3, local, PIN))
 
 
 def route(**changes: Any) -> str:
@@ -41,25 +43,16 @@ def route(**changes: Any) -> str:
     return str(made.sipConfig.proxies[0])
 
 
-@pytest.mark.parametrize(
-    ("changes", "hop"),
-    [
-        ({}, ("pbx.example", 5061)),
-        ({"registrar": HostPort("sip2.example", 0)}, ("sip2.example", 5061)),
-        ({"registrar": HostPort("sip2.example", 99)}, ("sip2.example", 99)),
-        ({"registrar": HostPort("sip2.example", 99), "outbound_proxy": HostPort("edge", 7)}, ("edge", 7)),
-    ],
-)
-def test_where_requests_go_first(changes: dict[str, Any], hop: tuple[str, int]) -> None:
-    assert settings.first_hop(account(**changes)) == hop
-    assert f":{hop[1]};" in route(**changes)
-
-
 def test_the_route_names_the_certificate_and_stays_out_of_the_message() -> None:
     for transport in ("tls", "tcp", "udp"):
-        through = route(transport=transport, registrar=HostPort("10.0.0.1", 5071))
-        assert through == f"<sip:pbx.example:5071;transport={transport};lr;hide>"
-    assert route(tls=Tls(server_name="edge.example")).startswith("<sip:edge.example:5061")
+        through = route(transport=transport, registrar=(HostPort("10.0.0.1", 5071),))
+        assert through == f"<sip:pbx.example:{PIN};transport={transport};lr;hide>"
+    assert route(tls=Tls(server_name="edge.example")).startswith(f"<sip:edge.example:{PIN};")
+
+
+def test_a_register_is_forgotten_by_a_setting_that_means_the_same() -> None:
+    ways = [settings.account_config(account(), options(), Way(3, "", PIN, fresh)) for fresh in (False, True)]
+    assert [way.regConfig.proxyUse for way in ways] == [2, 3]
 
 
 def test_both_digests_for_the_realm_that_is_the_domain() -> None:
@@ -114,7 +107,7 @@ def test_media_leaves_from_the_address_that_is_told() -> None:
     rtp = made.mediaConfig.transportConfig
     assert (rtp.boundAddress, rtp.publicAddress) == ("", "192.0.2.1")
     assert (rtp.port, rtp.portRange) == (20000, 9999)
-    bound = settings.account_config(account(), options(bind="127.0.0.1"), 3, "192.0.2.1")
+    bound = settings.account_config(account(), options(bind="127.0.0.1"), Way(3, "192.0.2.1", PIN))
     rtp = bound.mediaConfig.transportConfig
     assert (rtp.boundAddress, rtp.publicAddress) == ("127.0.0.1", "127.0.0.1")
 
