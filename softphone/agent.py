@@ -370,28 +370,32 @@ class Agent:
             return self._ended[call_id][1]
         return self._running(call_id).view()
 
-    def answer(self, call_id: str) -> None:
-        self._running(call_id).answer()
+    # `headers` go onto the message that carries the command out: 200, refusal, re-INVITE, BYE, REFER
 
-    def reject(self, call_id: str, code: int = 486, reason: str = "") -> None:
+    def answer(self, call_id: str, *, headers: Mapping[str, str] | None = None) -> None:
+        self._running(call_id).answer(checked(headers or {}))
+
+    def reject(
+        self, call_id: str, code: int = 486, reason: str = "", *, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Refuses an incoming call; `code` is the final SIP status, 400 to 699."""
         if not 400 <= code <= 699:
             raise UsageError(f"{code}: a call is refused with a SIP status from 400 to 699")
         if not reason.isprintable() or len(reason) > 128:
             raise UsageError("a reason phrase is one line of at most 128 characters")
-        self._running(call_id).reject(code, reason)
+        self._running(call_id).reject(code, reason, checked(headers or {}))
 
     def redirect(self, call_id: str, target: str) -> None:
         """Sends the caller of an incoming call elsewhere (302)."""
         call = self._running(call_id)
         call.redirect(target_uri(target, call.account.domain))
 
-    def hold(self, call_id: str) -> None:
+    def hold(self, call_id: str, *, headers: Mapping[str, str] | None = None) -> None:
         """Neither side hears the other; `call.hold` tells when it is in force, `call.hold_failed` if it cannot be."""
-        self._running(call_id).hold(True)
+        self._running(call_id).hold(True, checked(headers or {}))
 
-    def resume(self, call_id: str) -> None:
-        self._running(call_id).hold(False)
+    def resume(self, call_id: str, *, headers: Mapping[str, str] | None = None) -> None:
+        self._running(call_id).hold(False, checked(headers or {}))
 
     def mute(self, call_id: str) -> None:
         """The far end hears nothing of our side any more; what it says is still heard."""
@@ -409,10 +413,11 @@ class Agent:
         """Connects the far ends of two calls of ours with each other (attended), and leaves both."""
         self._running(call_id).transfer_to(self._running(other_id), checked(headers or {}))
 
-    def hang_up(self, call_id: str) -> None:
-        """Ends a call in any state. An ended one is left as it is."""
+    def hang_up(self, call_id: str, *, headers: Mapping[str, str] | None = None) -> None:
+        """Ends a call in any state. An ended one is left as it is. CANCEL, before the answer, takes no headers."""
+        added = checked(headers or {})
         if call_id not in self._ended:
-            self._running(call_id).end()
+            self._running(call_id).end(headers=added)
 
     def send_digits(
         self, call_id: str, digits: str, *, method: str = "auto", duration_ms: int = 160, pause_ms: int = 80

@@ -217,18 +217,48 @@ class CallAutoAnswer(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallProgress(CallEvent):
-    """A provisional answer (RFC 3261 section 21.1): 180 ringing, 183 with early media, and so on."""
+    """A provisional answer (RFC 3261 section 21.1): 180 ringing, 183 with early media, and so on.
+
+    `headers` holds what it says of the far end, as in call.incoming.
+    """
 
     type: ClassVar[str] = "call.progress"
     code: int
     reason: str
     early_media: bool
+    headers: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered(CallEvent):
+    """`headers` holds what the answer says of the far end, as in call.incoming; nothing where our side answered."""
+
     type: ClassVar[str] = "call.answered"
     by: str  # "local" or "remote"
+    headers: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallIdentity(CallEvent):
+    """The PBX tells who is at the far end now, such as after a transfer there (RFC 3325, RFC 5876)."""
+
+    type: ClassVar[str] = "call.identity"
+    remote: str
+    remote_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReplaced(CallEvent):
+    """The call goes on with another far end: its INVITE takes the place of the one before (Replaces, RFC 3891).
+
+    All that plays, records or confers goes on too. `headers` as in call.incoming.
+    """
+
+    type: ClassVar[str] = "call.replaced"
+    remote: str
+    remote_name: str
+    sip_call_id: str
+    headers: dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "call.auto_answer": lambda e: _auto_answer(e),
     "call.progress": lambda e: _progress(e),
     "call.answered": lambda e: "answered" if e["by"] == "remote" else "answered here",
+    "call.identity": lambda e: f"the far end is now {e['remote_name']} {e['remote']}".replace("  ", " "),
+    "call.replaced": lambda e: f"goes on with {e['remote_name']} {e['remote']}".replace("  ", " "),
     "call.media": lambda e: _media(e),
     "call.hold": lambda e: _hold(e),
     "call.hold_failed": lambda e: f"not {'held' if e['held'] else 'resumed'}: {e['cause']}",

@@ -36,6 +36,9 @@ Codec = Literal["opus", "g722", "pcma", "pcmu", "gsm", "speex"]
 Dtmf = Literal["auto", "rfc4733", "info"]
 Action = Literal["ring", "answer", "answer_if_asked", "reject"]
 Transfers = Literal["refuse", "domain", "accept"]
+SessionTimer = Literal["off", "supported", "required", "always"]
+Reliable = Literal["off", "supported", "required"]
+Replaces = Literal["accept", "refuse"]
 
 DEFAULT_PORTS: Mapping[str, int] = {"tls": 5061, "tcp": 5060, "udp": 5060}
 
@@ -182,6 +185,23 @@ class AccountSettings(Strict):
         default="refuse",
         description="When the far end of a call sends us elsewhere (REFER): refuse, domain (follow it within the"
         " account's domain), or accept (call whatever it says, at our cost)",
+    )
+    replaces: Replaces = Field(
+        default="accept",
+        description="When a call takes the place of one of ours (INVITE with Replaces, as after an attended transfer):"
+        " accept or refuse",
+    )
+    session_timer: SessionTimer = Field(
+        default="supported",
+        description="Session timers, by which both ends notice a dead call: off, supported (if the peer wants them),"
+        " required (only calls with them), or always (our side refreshes whatever the peer says)",
+    )
+    session_expires_s: Annotated[int, Field(strict=True, ge=90, le=86_400)] = Field(
+        default=1800, description="Lifetime of a call without a refresh, where session timers are in use (seconds)"
+    )
+    reliable_provisional: Reliable = Field(
+        default="supported",
+        description="Provisional answers such as 180 that are acknowledged (100rel): off, supported, or required",
     )
     audio: Audio = Field(
         default=Audio(),

@@ -15,6 +15,9 @@ from softphone.config.accounts import (
     Codec,
     Dtmf,
     IncomingRule,
+    Reliable,
+    Replaces,
+    SessionTimer,
     Srtp,
     Tls,
     Transfers,
@@ -56,6 +59,10 @@ class ResolvedAccount:
     incoming: tuple[IncomingRule, ...] = ()
     dnd_code: int = 486
     transfers: Transfers = "refuse"
+    replaces: Replaces = "accept"
+    session_timer: SessionTimer = "supported"
+    session_expires_s: int = 1800
+    reliable_provisional: Reliable = "supported"
     audio: Audio = Audio()
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -105,6 +112,10 @@ def with_settings(
         incoming=settings.incoming,
         dnd_code=settings.dnd_code,
         transfers=settings.transfers,
+        replaces=settings.replaces,
+        session_timer=settings.session_timer,
+        session_expires_s=settings.session_expires_s,
+        reliable_provisional=settings.reliable_provisional,
         audio=settings.audio,
         headers=dict(settings.headers),
     )

@@ -161,23 +161,26 @@ class ControlClient:
     def forget_expected(self, expect: str) -> None:
         self._request("DELETE", _path("expected", expect))
 
-    def answer(self, call: str) -> Json:
-        return self._object("POST", _path("calls", call, "answer"))
+    # `headers` go onto the SIP message that carries the command out
 
-    def reject(self, call: str, code: int = 486, reason: str = "") -> Json:
-        return self._object("POST", _path("calls", call, "reject"), {"code": code, "reason": reason})
+    def answer(self, call: str, *, headers: Mapping[str, str] | None = None) -> Json:
+        return self._object("POST", _path("calls", call, "answer"), {"headers": headers})
+
+    def reject(self, call: str, code: int = 486, reason: str = "", *, headers: Mapping[str, str] | None = None) -> Json:
+        body = {"code": code, "reason": reason, "headers": headers}
+        return self._object("POST", _path("calls", call, "reject"), body)
 
     def redirect(self, call: str, target: str) -> Json:
         return self._object("POST", _path("calls", call, "redirect"), {"target": target})
 
-    def hang_up(self, call: str) -> Json:
-        return self._object("DELETE", _path("calls", call))
+    def hang_up(self, call: str, *, headers: Mapping[str, str] | None = None) -> Json:
+        return self._object("POST", _path("calls", call, "hangup"), {"headers": headers})
 
-    def hold(self, call: str) -> Json:
-        return self._object("POST", _path("calls", call, "hold"))
+    def hold(self, call: str, *, headers: Mapping[str, str] | None = None) -> Json:
+        return self._object("POST", _path("calls", call, "hold"), {"headers": headers})
 
-    def resume(self, call: str) -> Json:
-        return self._object("POST", _path("calls", call, "resume"))
+    def resume(self, call: str, *, headers: Mapping[str, str] | None = None) -> Json:
+        return self._object("POST", _path("calls", call, "resume"), {"headers": headers})
 
     def mute(self, call: str) -> Json:
         return self._object("POST", _path("calls", call, "mute"))

@@ -13,6 +13,7 @@ from softphone.engine.views import AudioRoute, Described
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!%'*+.^_`|~-]{1,100}$")]
 """A token, RFC 3261 section 25.1."""
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=1000)]
+HeaderLines = Annotated[dict[HeaderName, HeaderValue], Field(max_length=50)]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Text without control characters: nobody smuggles a line break into SIP."""
 FileName = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=4096)]
@@ -70,7 +71,7 @@ class DialRequest(Request):
     """A number, an extension or a SIP URI."""
     account: Annotated[Line, Field(min_length=1)] | None = None
     """The account that calls: its id or a unique username. Not needed where there is only one."""
-    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=50)] | None = None
+    headers: HeaderLines | None = None
     """Headers for the INVITE."""
     ring_timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     """How long it may ring; null takes the configured time."""
@@ -97,7 +98,16 @@ class ExpectRequest(Request):
     """Whether the call must ask to be answered by a header, too."""
 
 
-class RejectRequest(Request):
+class CommandRequest(Request):
+    """What goes along with a command."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"headers": {"X-Agent": "42"}}]})
+
+    headers: HeaderLines | None = None
+    """Headers for the message that carries the command out (200, BYE, re-INVITE)."""
+
+
+class RejectRequest(CommandRequest):
     """How to turn a call down."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"code": 603, "reason": "Not today"}]})
@@ -145,7 +155,7 @@ class TransferRequest(Request):
     """A number, an extension or a SIP URI."""
     call: Annotated[Line, Field(min_length=1, max_length=100)] | None = None
     """The id of an answered call."""
-    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=50)] | None = None
+    headers: HeaderLines | None = None
     """Headers for the REFER."""
 
     @model_validator(mode="after")

@@ -29,11 +29,15 @@ from softphone.errors import Conflict
 from softphone.media.ports import Port
 from softphone.media.quality import StreamQuality
 from softphone.stacks.base import (
+    NO_HEADERS,
     Answered,
     Digit,
     DigitFailed,
     DigitSent,
+    HeaderLines,
+    Headers,
     HoldRefused,
+    Identified,
     IncomingInvite,
     Leg,
     LegEnded,
@@ -41,6 +45,7 @@ from softphone.stacks.base import (
     MediaChanged,
     Progress,
     Redirected,
+    Replaced,
     SecurityLowered,
     TransferAsked,
     TransferProgress,
@@ -90,6 +95,8 @@ class Call:
         self._hold = Hold(call_id, account.id, world, self._place, outgoing=state.outgoing, send=self._send_hold)
         self._transfer = Transfer(call_id, account.id, world, self._transfer_over)
         self._consulted: Call | None = None
+        self._added: HeaderLines = NO_HEADERS  # for the message that the present command sends
+        self._hold_headers: HeaderLines = NO_HEADERS
 
     # ---- beginnings
 
@@ -122,6 +129,25 @@ class Call:
             )
         self._advance(decision)
 
+    def _replaced(self, leg: Leg, invite: IncomingInvite) -> None:
+        """The call goes on with another far end; whoever listens, plays or records does not notice."""
+        if self._digits is not None:
+            self._digits.close("the far end changed")
+        self._transfer.call_over(bye=False)
+        self._take(leg)
+        self.remote, self._remote_name = invite.caller, invite.caller_name
+        self._headers = telling(invite.headers)
+        self._tell(
+            events.CallReplaced(
+                call=self.id,
+                account=self.account.id,
+                remote=invite.caller,
+                remote_name=invite.caller_name,
+                sip_call_id=invite.sip_call_id,
+                headers=self._headers,
+            )
+        )
+
     def _take(self, leg: Leg) -> None:
         self._leg = leg
         self._digits = DigitSender(leg, self._digits_done)
@@ -130,7 +156,7 @@ class Call:
 
     def leg_report(self, report: LegReport) -> None:
         match report:
-            case Progress(_, _, early_media):
+            case Progress(early_media=early_media):
                 self._early_media = self._early_media or early_media
                 self._advance(report)
             case Answered():
@@ -141,10 +167,14 @@ class Call:
                 self._advance(report)
             case MediaChanged():
                 self._media_changed(report)
+            case Identified(remote, remote_name):
+                self._identified(remote, remote_name)
             case HoldRefused():
                 self._hold.refused(report)
             case TransferProgress():
                 self._transfer.report(report)
+            case Replaced(leg, invite):
+                self._replaced(leg, invite)
             case TransferAsked(target):
                 self._transfer_asked(target, accepted=False)
             case Redirected(code, target):
@@ -181,23 +211,29 @@ class Call:
             )
         )
 
+    def _identified(self, remote: str, remote_name: str) -> None:
+        self.remote, self._remote_name = remote, remote_name
+        self._tell(events.CallIdentity(call=self.id, account=self.account.id, remote=remote, remote_name=remote_name))
+
     def _moved(self, port: Port) -> None:
         self.sounds.moved(port)
 
-    # ---- commands
+    # ---- commands. `headers` go onto the message that carries the command out
 
-    def answer(self) -> None:
+    def answer(self, headers: HeaderLines = NO_HEADERS) -> None:
         """Takes an incoming call. Raises Conflict when there is nothing to answer."""
         if self._state.outgoing:
             raise Conflict(f"call {self.id} is outgoing: only the far end can answer it")
         self._needs("answer", "incoming")
+        self._added = headers
         self._advance(fsm.AnswerWanted())
 
-    def reject(self, code: int, reason: str = "") -> None:
+    def reject(self, code: int, reason: str = "", headers: HeaderLines = NO_HEADERS) -> None:
         """Refuses an incoming call with a final SIP status. Raises Conflict."""
         if self._state.outgoing:
             raise Conflict(f"call {self.id} is outgoing: hang it up instead")
         self._needs("reject", "incoming")
+        self._added = headers
         self._advance(fsm.RejectWanted(code, reason))
 
     def redirect(self, target: str) -> None:
@@ -207,14 +243,15 @@ class Call:
         self._needs("redirect", "incoming")
         self._advance(fsm.RedirectWanted(target))
 
-    def hold(self, held: bool) -> None:
+    def hold(self, held: bool, headers: HeaderLines = NO_HEADERS) -> None:
         """Holds or resumes; `call.hold` or `call.hold_failed` tells how it went. Raises Conflict."""
         self._needs("hold" if held else "resume", "active")
+        self._hold_headers = headers  # of their own: the re-INVITE is repeated when it meets one of the far end
         self._hold.want(held)
 
     def _send_hold(self, held: bool) -> None:
         if self._leg is not None:
-            self._leg.hold(held)
+            self._leg.hold(held, self._hold_headers)
 
     def mute(self, muted: bool) -> None:
         """Whether the far end hears nothing of our side: device, files, other calls. Raises Conflict."""
@@ -261,8 +298,9 @@ class Call:
         """The far end sent us to `target`, and `new_call` calls there."""
         self._transfer_asked(target, accepted=True, new_call=new_call)
 
-    def end(self, intent: str = "local_hangup") -> None:
+    def end(self, intent: str = "local_hangup", headers: HeaderLines = NO_HEADERS) -> None:
         """Hangs up, cancels or declines, as the state asks for. Ending an ended call does nothing."""
+        self._added = headers
         self._advance(fsm.EndWanted(intent))
 
     def send_digits(self, digits: str, method: str, duration_ms: int, pause_ms: int) -> None:
@@ -320,30 +358,35 @@ class Call:
                 self._timers.set(name, delay_s, lambda: self._advance(TimerFired(name)))
             case StopTimer(name):
                 self._timers.cancel(name)
-            case fsm.TellProgress(code, reason, early_media):
+            case fsm.TellProgress(code, reason, early_media, headers):
                 self._tell(
                     events.CallProgress(
-                        call=self.id, account=self.account.id, code=code, reason=reason, early_media=early_media
+                        call=self.id,
+                        account=self.account.id,
+                        code=code,
+                        reason=reason,
+                        early_media=early_media,
+                        headers=telling(headers),
                     )
                 )
-            case fsm.TellAnswered(by):
-                self._answered(by)
+            case fsm.TellAnswered(by, headers):
+                self._answered(by, headers)
             case fsm.TellEnded(ending):
                 self._ended(ending)
             case fsm.SendRinging() if leg:
                 leg.ring()
             case fsm.SendAnswer() if leg:
-                leg.answer()
+                leg.answer(self._added)
             case fsm.SendReject(code, reason) if leg:
-                leg.reject(code, reason)
+                leg.reject(code, reason, self._added)
             case fsm.SendRedirect(target) if leg:
                 leg.redirect(target)
             case fsm.SendHangUp() if leg:
-                leg.hang_up()
+                leg.hang_up(self._added)
 
-    def _answered(self, by: str) -> None:
+    def _answered(self, by: str, headers: Headers) -> None:
         self._answered_s = time.time()
-        self._tell(events.CallAnswered(call=self.id, account=self.account.id, by=by))
+        self._tell(events.CallAnswered(call=self.id, account=self.account.id, by=by, headers=telling(headers)))
         self.sounds.answered()
         if self._media.codec:  # agreed before the answer counted
             self._hold.seen(self._media)

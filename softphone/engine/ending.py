@@ -12,6 +12,7 @@
 | not_found           | remote  | 404, 410, 484, 604: there is no such number |
 | redirected          | either  | 3xx: the caller was sent elsewhere |
 | transferred         | either  | the far end talks to somebody else now, as we asked (REFER) |
+| session_expired     | remote  | the far end did not refresh the session in time (RFC 4028) |
 | answered_elsewhere  | remote  | another device took the incoming call (Reason: SIP;cause=200, RFC 3326) |
 | no_common_media     | remote  | 488, 606: codecs or encryption do not match |
 | failed              | remote  | any other refusal or server fault |
@@ -100,6 +101,9 @@ def judge(phase: str, outgoing: bool, intent: str | None, report: LegEnded, *, t
     phase = "ringing" if phase == "early" else "incoming" if phase == "answering" else phase
     if intent is not None:
         return Ending(intent, "local", report.code, report.reason, phase, _LOCAL_CAUSE[intent])
+    if report.expired:
+        cause = "the far end did not refresh the session in time"
+        return Ending("session_expired", "remote", report.code, report.reason, phase, cause)
     if report.cause:
         return Ending("unreachable", "network", report.code, report.reason, phase, report.cause)
     if phase == "active" and transferring and report.bye:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from softphone.engine.ending import Ending, judge
 from softphone.engine.timing import StartTimer, StopTimer, TimerFired
-from softphone.stacks.base import Answered, LegEnded, Progress
+from softphone.stacks.base import Answered, Headers, LegEnded, Progress
 
 END_PATIENCE_S = 5.0
 """How long an asked-for end may take before the call counts as ended without the far end's word."""
@@ -129,11 +129,13 @@ class TellProgress:
     code: int
     reason: str
     early_media: bool
+    headers: Headers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class TellAnswered:
     by: str
+    headers: Headers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +200,11 @@ def _dialing(state: CallState, what: Input) -> Step:
     match what:
         case Dialed():
             return state, (StartTimer("ring", state.ring_timeout_s),)
-        case Progress(code, reason, early_media):
+        case Progress(code, reason, early_media, headers):
             phase = "early" if early_media or state.phase == "early" else "ringing" if code > 100 else state.phase
-            return replace(state, phase=phase), (TellProgress(code, reason, early_media),)
-        case Answered():
-            return _active(state, "remote")
+            return replace(state, phase=phase), (TellProgress(code, reason, early_media, headers),)
+        case Answered(headers):
+            return _active(state, "remote", headers)
     return state, _NOTHING
 
 
@@ -228,7 +230,7 @@ def _incoming(state: CallState, what: Input) -> Step:
 
 
 def _answering(state: CallState, what: Input) -> Step:
-    return _active(state, "local") if isinstance(what, Answered) else (state, _NOTHING)
+    return _active(state, "local", {}) if isinstance(what, Answered) else (state, _NOTHING)
 
 
 def _waiting(state: CallState, what: Input) -> Step:
@@ -259,11 +261,11 @@ def _reject(state: CallState, code: int, reason: str) -> Step:
     )
 
 
-def _active(state: CallState, by: str) -> Step:
+def _active(state: CallState, by: str, headers: Headers) -> Step:
     timers: tuple[Action, ...] = (StopTimer("ring"),)
     if state.max_duration_s > 0:
         timers += (StartTimer("max_duration", state.max_duration_s),)
-    return replace(state, phase="active"), (*timers, TellAnswered(by))
+    return replace(state, phase="active"), (*timers, TellAnswered(by, headers))
 
 
 def _end(state: CallState, intent: str) -> Step:

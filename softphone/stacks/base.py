@@ -7,7 +7,9 @@ happened.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from softphone.config.resolved import ResolvedAccount
@@ -16,6 +18,10 @@ from softphone.media.quality import StreamQuality
 
 Headers = dict[str, list[str]]
 """Header name as received -> its values, in order."""
+
+HeaderLines = Mapping[str, str]
+NO_HEADERS: HeaderLines = MappingProxyType({})
+"""Headers that our side adds to a message of its own: name -> value."""
 
 
 # ---- reports of an account
@@ -106,11 +112,22 @@ class Progress:
     code: int
     reason: str
     early_media: bool
+    headers: Headers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The dialog is confirmed: 200 and ACK have been exchanged."""
+    """The dialog is confirmed: 200 and ACK have been exchanged. `headers` are those of a 200 that came to us."""
+
+    headers: Headers = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A request within the dialog told who is at the far end now (P-Asserted-Identity or Remote-Party-ID)."""
+
+    remote: str
+    remote_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +171,17 @@ class TransferAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """`leg` takes the place of the leg that reported so far (RFC 3891), and is answered; its reports come from now on.
+
+    The leg before is ended by its stack and not heard of again.
+    """
+
+    leg: Leg
+    invite: IncomingInvite
+
+
+@dataclass(frozen=True, slots=True)
 class Redirected:
     """The far end sent our call elsewhere (3xx), and it goes on to `target`."""
 
@@ -192,7 +220,8 @@ class SecurityLowered:
 class LegEnded:
     """The last report of a leg. `code` 0: no SIP answer was involved. `bye`: the far end sent BYE or CANCEL.
 
-    `cause` explains network faults in plain English, '' otherwise. `headers` are of the message that ended it.
+    `expired`: no refresh of the session came in time (RFC 4028 section 10), and our stack sent BYE. `cause` explains
+    network faults in plain English, '' otherwise. `headers` are of the message that ended it.
     `quality` holds the media's last figures.
     """
 
@@ -202,15 +231,18 @@ class LegEnded:
     cause: str = ""
     headers: Headers = field(default_factory=dict)
     quality: StreamQuality | None = None
+    expired: bool = False
 
 
 LegReport = (
     Progress
     | Answered
+    | Identified
     | MediaChanged
     | HoldRefused
     | TransferProgress
     | TransferAsked
+    | Replaced
     | Redirected
     | Digit
     | DigitSent
@@ -250,16 +282,16 @@ class Leg(Protocol):
     def ring(self) -> None:
         """Answers 180 to an incoming INVITE."""
 
-    def answer(self) -> None:
+    def answer(self, headers: HeaderLines = NO_HEADERS) -> None:
         """Answers 200 to an incoming INVITE."""
 
-    def reject(self, code: int, reason: str = "") -> None:
+    def reject(self, code: int, reason: str = "", headers: HeaderLines = NO_HEADERS) -> None:
         """Answers an incoming INVITE with a final `code` (300-699)."""
 
     def redirect(self, target: str) -> None:
         """Answers 302 to an incoming INVITE: the caller shall call `target`, a SIP URI."""
 
-    def hold(self, held: bool) -> None:
+    def hold(self, held: bool, headers: HeaderLines = NO_HEADERS) -> None:
         """Holds (sendonly) or resumes by re-INVITE. Reports MediaChanged, or HoldRefused."""
 
     def transfer(self, target: str, headers: dict[str, str]) -> None:
@@ -268,8 +300,8 @@ class Leg(Protocol):
     def transfer_to(self, other: Leg, headers: dict[str, str]) -> None:
         """Asks the far end to take the place of ours in `other` (REFER with Replaces). Reports TransferProgress."""
 
-    def hang_up(self) -> None:
-        """Ends the leg as its state asks for: CANCEL, BYE, or a final answer."""
+    def hang_up(self, headers: HeaderLines = NO_HEADERS) -> None:
+        """Ends the leg as its state asks for: CANCEL, BYE, or a final answer. A CANCEL takes no headers."""
 
     def send_digit(self, digit: str, method: str, duration_ms: int) -> None:
         """Sends one of 0-9 A-D * #; `method`: auto, rfc4733 or info. Reports DigitSent or DigitFailed."""

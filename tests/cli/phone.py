@@ -40,8 +40,8 @@ class ScriptedAgent(FakeAgent):
         self.bus.publish(events.RecordStarted(call=id, account=ACCOUNT, record=record, file=file))
         return record
 
-    def hang_up(self, id: str) -> None:
-        self._note("hang_up", id)
+    def hang_up(self, id: str, *, headers: dict[str, str] | None = None) -> None:
+        self._note("hang_up", id, *([headers] if headers else []))
         end(self, id, "local_hangup", "local", "our side hung up")
 
 

@@ -165,7 +165,7 @@ def test_ctrl_c_hangs_up_and_is_code_130(tmp_path: Path) -> None:
 
 def test_a_second_ctrl_c_waits_for_nothing() -> None:
     with running(answers) as phone:
-        phone.agent.hang_up = lambda id: phone.agent._note("hang_up", id)  # type: ignore[method-assign]  # never ends
+        phone.agent.hang_up = lambda id, headers=None: phone.agent._note("hang_up", id)  # type: ignore[method-assign]  # never ends
         process = start("call", "9196", socket=phone.path)
         phone.until(lambda: any(c.state == "active" for c in phone.agent.calls()))
         for count in (1, 2):

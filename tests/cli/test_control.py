@@ -37,7 +37,14 @@ def test_hold_waits_until_it_is_in_force(phone: Phone) -> None:
     assert ask(phone, "hold").out == "c1: held already\n"
     ended = ask(phone, "hold", "c1", "--off", "--json")
     assert (ended.json["type"], ended.json["held"]) == ("call.hold", False)
-    assert [name for name, *_ in phone.agent.commands] == ["hold", "resume"]
+    assert phone.agent.commands == [("hold", "c1"), ("resume", "c1")]
+
+
+def test_a_header_goes_along_with_a_command(phone: Phone) -> None:
+    ask(phone, "hold", "--header", "X-Why: lunch")
+    ask(phone, "hangup", "c1", "--header", "X-Why: done: all of it")
+    assert phone.agent.commands == [("hold", "c1", {"X-Why": "lunch"}), ("hang_up", "c1", {"X-Why": "done: all of it"})]
+    assert "a header is written" in ask(phone, "hold", "--header", "X-Why").err
 
 
 def test_mute(phone: Phone) -> None:

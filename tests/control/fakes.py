@@ -182,17 +182,17 @@ class FakeAgent:
             raise NotFound(f"no call {expect_id} is expected (any more)")
         self._note("forget_expected", expect_id)
 
-    def answer(self, id: str) -> None:
-        self._note("answer", self.call(id).id)
+    def answer(self, id: str, *, headers: dict[str, str] | None = None) -> None:
+        self._note("answer", self.call(id).id, *_if_any(headers))
         self.change_call(id, state="active", answered=CREATED)
         self.bus.publish(CallAnswered(call=id, account="901@pbx.example", by="local"))
 
-    def reject(self, id: str, code: int = 486, reason: str = "") -> None:
-        self._note("reject", self.call(id).id, code, reason)
+    def reject(self, id: str, code: int = 486, reason: str = "", *, headers: dict[str, str] | None = None) -> None:
+        self._note("reject", self.call(id).id, code, reason, *_if_any(headers))
         self.change_call(id, state="ended")
 
-    def hang_up(self, id: str) -> None:
-        self._note("hang_up", self.call(id).id)
+    def hang_up(self, id: str, *, headers: dict[str, str] | None = None) -> None:
+        self._note("hang_up", self.call(id).id, *_if_any(headers))
         if self.call(id).state == "ended":
             raise Conflict(f"call {id} has ended already")
         self.change_call(id, state="ended", ended=CREATED)
@@ -201,13 +201,13 @@ class FakeAgent:
     def redirect(self, id: str, target: str) -> None:
         self._note("redirect", self.call(id).id, target)
 
-    def hold(self, id: str) -> None:
-        self._note("hold", self.call(id).id)
+    def hold(self, id: str, *, headers: dict[str, str] | None = None) -> None:
+        self._note("hold", self.call(id).id, *_if_any(headers))
         self.change_call(id, held_by=["local"])
         self.bus.publish(CallHold(call=id, account="901@pbx.example", by="local", held=True))
 
-    def resume(self, id: str) -> None:
-        self._note("resume", self.call(id).id)
+    def resume(self, id: str, *, headers: dict[str, str] | None = None) -> None:
+        self._note("resume", self.call(id).id, *_if_any(headers))
         self.change_call(id, held_by=[])
         self.bus.publish(CallHold(call=id, account="901@pbx.example", by="local", held=False))
 
@@ -346,3 +346,7 @@ def ended_event(call: str = "c1") -> CallEnded:
 def as_agent(fake: FakeAgent) -> AgentApi:
     """Proves to the type checker that the fake is an agent."""
     return fake
+
+
+def _if_any(headers: dict[str, str] | None) -> list[dict[str, str]]:
+    return [headers] if headers else []

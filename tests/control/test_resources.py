@@ -92,6 +92,11 @@ def test_calls_and_one_call() -> None:
         ("POST", "reject", None, 202, ("reject", "c1", 486, "")),
         ("POST", "reject", {"code": 603, "reason": "Not today"}, 202, ("reject", "c1", 603, "Not today")),
         ("POST", "hangup", None, 202, ("hang_up", "c1")),
+        ("POST", "hangup", {"headers": {"X-A": "1"}}, 202, ("hang_up", "c1", {"X-A": "1"})),
+        ("POST", "answer", {"headers": {"X-A": "1"}}, 202, ("answer", "c1", {"X-A": "1"})),
+        ("POST", "hold", {"headers": {"X-A": "1"}}, 202, ("hold", "c1", {"X-A": "1"})),
+        ("POST", "resume", {"headers": {"X-A": "1"}}, 202, ("resume", "c1", {"X-A": "1"})),
+        ("POST", "reject", {"code": 603, "headers": {"X-A": "1"}}, 202, ("reject", "c1", 603, "", {"X-A": "1"})),
         ("DELETE", "", None, 202, ("hang_up", "c1")),
         ("POST", "dtmf", {"digits": "1#"}, 202, ("send_digits", "c1", "1#", "auto", 160, 80)),
         (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softphone.cli import exits
-from softphone.cli.arguments import Overwrite, SoundFile, Stereo, duration_option
+from softphone.cli.arguments import Headers, Overwrite, SoundFile, Stereo, duration_option, header_lines
 from softphone.cli.feed import Feed
 from softphone.cli.options import AsJson, CallId, Settings, Socket
 from softphone.cli.output import note, print_json
@@ -24,11 +24,18 @@ OnlyCall = Annotated[
 ]
 
 
-def answer(ctx: typer.Context, call: OnlyCall = None, socket: Socket = None, as_json: AsJson = False) -> None:
+def answer(
+    ctx: typer.Context,
+    call: OnlyCall = None,
+    header: Headers = None,
+    socket: Socket = None,
+    as_json: AsJson = False,
+) -> None:
     """Answer a call that rings here."""
     settings = Settings.of(ctx, socket, as_json)
+    headers = header_lines(header)
     with settings.connect() as phone:
-        found = phone.answer(call or only(phone, ("incoming",), "rings"))
+        found = phone.answer(call or only(phone, ("incoming",), "rings"), headers=headers)
     _say(settings, found, f"{found['id']}: answered")
 
 
@@ -37,13 +44,15 @@ def reject(
     call: OnlyCall = None,
     code: Annotated[int, typer.Option("--code", min=400, max=699, help="The SIP status: 486 busy, 603 decline.")] = 486,
     reason: Annotated[str, typer.Option("--reason", help="The reason phrase; the usual one by default.")] = "",
+    header: Headers = None,
     socket: Socket = None,
     as_json: AsJson = False,
 ) -> None:
     """Refuse a call that rings here."""
     settings = Settings.of(ctx, socket, as_json)
+    headers = header_lines(header)
     with settings.connect() as phone:
-        found = phone.reject(call or only(phone, ("incoming",), "rings"), code, reason)
+        found = phone.reject(call or only(phone, ("incoming",), "rings"), code, reason, headers=headers)
     _say(settings, found, f"{found['id']}: refused with {code}")
 
 
@@ -51,6 +60,7 @@ def hangup(
     ctx: typer.Context,
     call: OnlyCall = None,
     every: Annotated[bool, typer.Option("--all", help="End every call.")] = False,
+    header: Headers = None,
     socket: Socket = None,
     as_json: AsJson = False,
 ) -> None:
@@ -58,22 +68,26 @@ def hangup(
     if call and every:
         raise UsageError("name a call or say --all, not both")
     settings = Settings.of(ctx, socket, as_json)
+    headers = header_lines(header)
     with settings.connect() as phone:
-        found = _hang_up_all(phone) if every else [phone.hang_up(call or only(phone, (), "runs"))]
+        if every:
+            found = _hang_up_all(phone, headers)
+        else:
+            found = [phone.hang_up(call or only(phone, (), "runs"), headers=headers)]
     if settings.json:
         print_json(found if every else found[0])
     else:
         print("\n".join(f"{each['id']}: hung up" for each in found) or "no calls")
 
 
-def _hang_up_all(phone: ControlClient) -> list[dict[str, Any]]:
+def _hang_up_all(phone: ControlClient, headers: dict[str, str]) -> list[dict[str, Any]]:
     """Whatever runs now; a call that ends by itself meanwhile is no error."""
     from softphone.control.client import ControlError
 
     found = []
     for call in phone.calls():
         try:
-            found.append(phone.hang_up(call["id"]))
+            found.append(phone.hang_up(call["id"], headers=headers))
         except ControlError as error:
             if error.status not in (404, 409):
                 raise

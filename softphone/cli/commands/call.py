@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from softphone.cli import exits
-from softphone.cli.arguments import Overwrite, Stereo, duration_option
+from softphone.cli.arguments import Headers, Overwrite, Stereo, duration_option, header_lines
 from softphone.cli.options import AsJson, Settings, Socket
 from softphone.errors import UsageError
 
@@ -41,9 +41,7 @@ def call(
     overwrite: Overwrite = False,
     play: Annotated[str | None, typer.Option("--play", metavar="FILE", help="Play this file after the answer.")] = None,
     dtmf: Annotated[str, typer.Option("--dtmf", metavar="DIGITS", help="Send these digits after the answer.")] = "",
-    header: Annotated[
-        list[str] | None, typer.Option("--header", metavar="'NAME: VALUE'", help="A SIP header; may be repeated.")
-    ] = None,
+    header: Headers = None,
     ring_timeout: Annotated[
         float | None, duration_option("--ring-timeout", "Give up ringing after so long; else as configured.")
     ] = None,
@@ -75,7 +73,7 @@ def call(
         overwrite=overwrite,
         play=_playable(play),
         digits=dtmf,
-        headers=dict(_header(text) for text in header or ()),
+        headers=header_lines(header),
         ring_timeout_s=ring_timeout,
         device=device,
     )
@@ -103,13 +101,6 @@ def _playable(file: str | None) -> str | None:
     from softphone.cli.commands.act import sound_file
 
     return None if file is None else sound_file(file)
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip() or not value.strip():
-        raise UsageError(f"a header is written 'Name: value', not {text!r}")
-    return name.strip(), value.strip()
 
 
 def _judged(expected: str, code: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from softphone.cli import exits
+from softphone.cli.arguments import Headers, header_lines
 from softphone.cli.commands.act import OnlyCall, only
 from softphone.cli.feed import Feed
 from softphone.cli.options import AsJson, CallId, Settings, Socket
@@ -17,9 +18,6 @@ from softphone.errors import UsageError
 if TYPE_CHECKING:
     from softphone.control.client import ControlClient
 
-Headers = Annotated[
-    list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header for the request; may be repeated.")
-]
 _UP = ("active",)
 
 
@@ -27,11 +25,13 @@ def hold(
     ctx: typer.Context,
     call: OnlyCall = None,
     off: Annotated[bool, typer.Option("--off", help="Resume it.")] = False,
+    header: Headers = None,
     socket: Socket = None,
     as_json: AsJson = False,
 ) -> None:
     """Hold a call, or resume it."""
     settings = Settings.of(ctx, socket, as_json)
+    headers = header_lines(header)
     with settings.connect() as phone:
         chosen = call or only(phone, _UP, "is up")
         if ("local" in phone.call(chosen)["held_by"]) is not off:
@@ -39,9 +39,9 @@ def hold(
             return
         with Feed(settings.connect, ("call",)) as feed:
             if off:
-                phone.resume(chosen)
+                phone.resume(chosen, headers=headers)
             else:
-                phone.hold(chosen)
+                phone.hold(chosen, headers=headers)
             told = feed.until(chosen, "call.hold", "call.hold_failed", "call.ended")
             while told["type"] == "call.hold" and told["by"] != "local":
                 told = feed.until(chosen, "call.hold", "call.hold_failed", "call.ended")
@@ -79,7 +79,7 @@ def transfer(
     if (target is None) == (to_call is None):
         raise UsageError("name a number, or a call with --to-call")
     settings = Settings.of(ctx, socket, as_json)
-    headers = parsed(header or ())
+    headers = header_lines(header)
     with settings.connect() as phone, Feed(settings.connect, ("call",)) as feed:
         found = _send(phone, call, target, to_call, headers)
         told = _followed(feed, call, quiet=settings.json) if wait else None
@@ -133,17 +133,6 @@ def dnd(
     with settings.connect() as phone:
         found = phone.set_dnd(account, not off)
     _say(settings, found, f"{found['id']}: {'do not disturb' if found['dnd'] else 'may be disturbed'}")
-
-
-def parsed(headers: tuple[str, ...] | list[str]) -> dict[str, str]:
-    """`Name: value` -> a pair. Raises UsageError."""
-    found = {}
-    for text in headers:
-        name, colon, value = text.partition(":")
-        if not colon or not name.strip():
-            raise UsageError(f"{text!r} is not NAME:VALUE")
-        found[name.strip()] = value.strip()
-    return found
 
 
 def _outcome(settings: Settings, told: dict[str, Any], good: bool) -> None:

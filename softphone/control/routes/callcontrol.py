@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from softphone.control.models import RedirectRequest, TransferRequest
+from softphone.control.models import CommandRequest, RedirectRequest, TransferRequest
 from softphone.control.routes.base import BAD_BODY, NO_CALL, WRONG_STATE, Agent, CallId, problems, reply, router
 from softphone.engine.views import CallView
 
@@ -14,17 +14,17 @@ ON_CALL = problems(**NO_CALL, **WRONG_STATE)
 ON_CALL_WITH_BODY = problems(**NO_CALL, **WRONG_STATE, **BAD_BODY)
 
 
-@routes.post("/v1/calls/{id}/hold", status_code=202, response_model=CallView, responses=ON_CALL)
-async def hold_call(agent: Agent, call_id: CallId) -> Response:
+@routes.post("/v1/calls/{id}/hold", status_code=202, response_model=CallView, responses=ON_CALL_WITH_BODY)
+async def hold_call(agent: Agent, call_id: CallId, body: CommandRequest | None = None) -> Response:
     """Holds: neither side hears the other. `call.hold` says when the far end has agreed."""
-    agent.hold(call_id)
+    agent.hold(call_id, headers=body.headers if body else None)
     return reply(agent.call(call_id), 202)
 
 
-@routes.post("/v1/calls/{id}/resume", status_code=202, response_model=CallView, responses=ON_CALL)
-async def resume_call(agent: Agent, call_id: CallId) -> Response:
+@routes.post("/v1/calls/{id}/resume", status_code=202, response_model=CallView, responses=ON_CALL_WITH_BODY)
+async def resume_call(agent: Agent, call_id: CallId, body: CommandRequest | None = None) -> Response:
     """Ends our hold. `call.hold` says when the far end has agreed."""
-    agent.resume(call_id)
+    agent.resume(call_id, headers=body.headers if body else None)
     return reply(agent.call(call_id), 202)
 
 

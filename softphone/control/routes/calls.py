@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from softphone.control.api import WaitFor
 from softphone.control.connections import Connection
-from softphone.control.models import DialRequest, DigitsRequest, RejectRequest
+from softphone.control.models import CommandRequest, DialRequest, DigitsRequest, RejectRequest
 from softphone.control.problems import STOPPING, Problem
 from softphone.control.routes.base import (
     BAD_BODY,
@@ -112,17 +112,17 @@ async def delete_call(agent: Agent, call_id: CallId) -> Response:
     return reply(agent.call(call_id), 202)
 
 
-@routes.post("/v1/calls/{id}/hangup", status_code=202, response_model=CallView, responses=ON_CALL)
-async def hang_up_call(agent: Agent, call_id: CallId) -> Response:
-    """Hangs up: the same as DELETE."""
-    agent.hang_up(call_id)
+@routes.post("/v1/calls/{id}/hangup", status_code=202, response_model=CallView, responses=ON_CALL_WITH_BODY)
+async def hang_up_call(agent: Agent, call_id: CallId, body: CommandRequest | None = None) -> Response:
+    """Hangs up: the same as DELETE, with headers if wanted."""
+    agent.hang_up(call_id, headers=body.headers if body else None)
     return reply(agent.call(call_id), 202)
 
 
-@routes.post("/v1/calls/{id}/answer", status_code=202, response_model=CallView, responses=ON_CALL)
-async def answer_call(agent: Agent, call_id: CallId) -> Response:
+@routes.post("/v1/calls/{id}/answer", status_code=202, response_model=CallView, responses=ON_CALL_WITH_BODY)
+async def answer_call(agent: Agent, call_id: CallId, body: CommandRequest | None = None) -> Response:
     """Answers an incoming call."""
-    agent.answer(call_id)
+    agent.answer(call_id, headers=body.headers if body else None)
     return reply(agent.call(call_id), 202)
 
 
@@ -130,7 +130,7 @@ async def answer_call(agent: Agent, call_id: CallId) -> Response:
 async def reject_call(agent: Agent, call_id: CallId, body: RejectRequest | None = None) -> Response:
     """Turns an incoming call down."""
     wish = body or RejectRequest()
-    agent.reject(call_id, wish.code, wish.reason)
+    agent.reject(call_id, wish.code, wish.reason, headers=wish.headers)
     return reply(agent.call(call_id), 202)
 
 

@@ -26,6 +26,7 @@ from softphone.stacks.base import (
     ProbeAnswered,
     RegistrationFailed,
     RegistrationOk,
+    Replaced,
     Which,
 )
 from softphone.stacks.names import LookupFailed
@@ -105,6 +106,15 @@ class _Account(pj.Account):
         """Whether policy lets the far end send us to `target`. On PJSIP's thread; pure."""
         owner = self._owner
         return owner is not None and allowed(owner.settings, target)
+
+    def replaced(self, call: _Call, origin: PjLeg | None, message: str, source: str) -> None:
+        """`call` takes the place of `origin`, by the INVITE `message`. On PJSIP's thread."""
+        self._post("on_replaced", call, origin, message, source)
+
+    def accepts_replaces(self) -> bool:
+        """Whether policy lets a call take the place of another. On PJSIP's thread; pure."""
+        owner = self._owner
+        return owner is not None and owner.settings.replaces == "accept"
 
     @callback
     def onSendRequest(self, prm: Any) -> None:
@@ -321,27 +331,29 @@ class PjAccount:
         return leg
 
     def on_incoming(self, call: _Call, message: str, source: str) -> None:
-        found = messages.headers(message)
-        called = messages.request_uri(message)
-        caller = NameAddr.parse(messages.first(found, "From"))
-        sip_call_id = messages.first(found, "Call-ID")
-        leg = PjLeg.adopt(self, call, sip_call_id)
+        invite = _invite(message)
+        leg = PjLeg.adopt(self, call, invite.sip_call_id)
         self._legs.add(leg)
         if self._closed:
             leg.reject(480)
             return
-        if not self._is_meant(called, messages.first(found, "To"), source):
-            log.warning("a call from %s for %s is refused: nobody of that name is here", source, called)
+        if not self._is_meant(invite.called, messages.first(invite.headers, "To"), source):
+            log.warning("a call from %s for %s is refused: nobody of that name is here", source, invite.called)
             leg.reject(404)
             return
-        invite = IncomingInvite(
-            caller=caller.uri,
-            caller_name=caller.display_name,
-            called=called,
-            sip_call_id=sip_call_id,
-            headers=found,
-        )
         leg.listen(self._sink.incoming(leg, invite))
+
+    def on_replaced(self, call: _Call, origin: PjLeg | None, message: str, source: str) -> None:
+        invite = _invite(message)
+        leg = PjLeg.adopt(self, call, invite.sip_call_id)
+        self._legs.add(leg)
+        sink = origin.leave() if origin else None
+        if self._closed or sink is None:
+            leg.hang_up()
+            return
+        log.info("a call from %s takes the place of another one", source)
+        sink.leg_report(Replaced(leg, invite))
+        leg.listen(sink)
 
     def _is_meant(self, called: str, to: str, source: str) -> bool:
         """Whether an INVITE is for this account. PJSIP gives us those that are for nobody as well: scanners' calls.
@@ -403,6 +415,18 @@ class PjAccount:
     def _report(self, report: AccountReport) -> None:
         if not self._closed:
             self._sink.account_report(report)
+
+
+def _invite(message: str) -> IncomingInvite:
+    found = messages.headers(message)
+    caller = NameAddr.parse(messages.first(found, "From"))
+    return IncomingInvite(
+        caller=caller.uri,
+        caller_name=caller.display_name,
+        called=messages.request_uri(message),
+        sip_call_id=messages.first(found, "Call-ID"),
+        headers=found,
+    )
 
 
 def allowed(settings: ResolvedAccount, target: str) -> bool:

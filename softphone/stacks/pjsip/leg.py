@@ -8,7 +8,7 @@ number to another call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,15 @@ from softphone.addresses import NameAddr
 from softphone.errors import SipError
 from softphone.media.quality import StreamQuality
 from softphone.stacks.base import (
+    NO_HEADERS,
     Answered,
     Digit,
     DigitFailed,
     DigitSent,
+    HeaderLines,
     Headers,
     HoldRefused,
+    Identified,
     Leg,
     LegEnded,
     LegReport,
@@ -54,6 +57,7 @@ _NO_SRTP_CODES = (415, 488, 606)  # how peers say that they will not have the of
 Rewrite = Callable[[str, bool, bool], str]
 """(SDP that PJSIP made, whether it is an offer, whether to offer SRTP) -> SDP to send. Pure; runs on any thread."""
 
+_EXPIRED = "No session refresh received."  # what PJSIP says of a session timer that ran out
 _END_PACKETS_S = 0.06  # RFC 4733 section 2.5.1.4: the end of an event is sent three times
 
 
@@ -65,6 +69,7 @@ class _Ended:
     status: int
     headers: Headers
     quality: StreamQuality | None
+    expired: bool
 
 
 class _Call(pj.Call):
@@ -78,10 +83,13 @@ class _Call(pj.Call):
         self._secure = secure
         self._codec = ("", 0)
         self._last: StreamQuality | None = None
+        self._answer_headers: Headers = {}
+        self._identity = ""  # the last that a request within the dialog told of the far end
         self._redirect: tuple[int, str, Headers] | None = None  # the 3xx that ends this call; PJSIP says 487 of it
         self.sip_call_id = ""
         self._child: _Call | None = None  # PJSIP keeps a bare pointer to it
         self._transfer: tuple[PjLeg | None, str] | None = None  # who was told to make this call, and what was said
+        self._replacing: tuple[PjLeg | None, str, str] | None = None  # whose place this call takes, by which INVITE
         self.leg: PjLeg | None = None  # set on the loop; posts before that find it there, since the loop keeps order
 
     def _post(self, name: str, *args: Any) -> None:
@@ -95,8 +103,10 @@ class _Call(pj.Call):
     def onCallState(self, prm: Any) -> None:
         info = self.getInfo()
         self.sip_call_id = info.callIdString
-        if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
-            self._post("confirmed")
+        if info.state == pj.PJSIP_INV_STATE_CONNECTING:
+            self._note_answer(prm)
+        elif info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+            self._post("confirmed", self._answer_headers)
         elif info.state == pj.PJSIP_INV_STATE_CALLING and self._transfer is not None:
             self._account.transferred(self, *self._transfer, info.callIdString)
             self._transfer = None
@@ -115,7 +125,13 @@ class _Call(pj.Call):
                 readable(info.lastReason),
                 found,
             )
-            self._post("ended", _Ended(code, reason, bye, status, found, self._last))
+            expired = code == 408 and reason == _EXPIRED and not bye
+            self._post("ended", _Ended(code, reason, bye, status, found, self._last, expired))
+
+    def _note_answer(self, prm: Any) -> None:
+        event = prm.e.body.tsxState
+        if prm.e.type == pj.PJSIP_EVENT_TSX_STATE and event.type == pj.PJSIP_EVENT_RX_MSG:
+            self._answer_headers = messages.headers(event.src.rdata.wholeMsg)
 
     def onCallRedirected(self, prm: Any) -> int:
         self._note_redirect(prm)
@@ -138,14 +154,23 @@ class _Call(pj.Call):
         event = prm.e.body.tsxState
         tsx = event.tsx
         if tsx.role != pj.PJSIP_ROLE_UAC:
+            if tsx.method in ("INVITE", "UPDATE") and event.type == pj.PJSIP_EVENT_RX_MSG:
+                self._note_identity(event.src.rdata.wholeMsg)
             return
         if tsx.method == "INVITE" and 100 < tsx.statusCode < 200 and event.type == pj.PJSIP_EVENT_RX_MSG:
-            text = event.src.rdata.wholeMsg
-            self._post("progress", tsx.statusCode, readable(tsx.statusText), messages.has_sdp(text))
+            found = messages.headers(event.src.rdata.wholeMsg)
+            self._post("progress", tsx.statusCode, readable(tsx.statusText), messages.tells_sdp(found), found)
         elif tsx.method == "INVITE" and tsx.statusCode >= 300 and event.prevState < pj.PJSIP_TSX_STATE_COMPLETED:
             self._post("invite_refused", tsx.statusCode, readable(tsx.statusText))
         elif tsx.method == "INFO" and tsx.state == pj.PJSIP_TSX_STATE_COMPLETED:
             self._post("info_answered", tsx.statusCode, readable(tsx.statusText))
+
+    def _note_identity(self, text: str) -> None:
+        """The PBX tells by a re-INVITE or UPDATE who is at the far end now, such as after a transfer."""
+        told = messages.identity(messages.headers(text))
+        if told and told != self._identity:
+            self._identity = told
+            self._post("identified", told)
 
     @callback
     def onCallMediaState(self, prm: Any) -> None:
@@ -197,7 +222,26 @@ class _Call(pj.Call):
 
     @callback
     def onCallReplaceRequest(self, prm: Any) -> None:
+        info = self.getInfo()
         prm.statusCode = 603  # by default PJSIP would answer, with a call that nobody knows of
+        if not self._account.accepts_replaces():
+            return
+        if info.state != pj.PJSIP_INV_STATE_CONFIRMED and info.role != pj.PJSIP_ROLE_UAC:
+            prm.statusCode = 481  # RFC 3891 section 3: a call that rings here is taken by CANCEL, not like this
+            return
+        child = _Call(self._account, self._hop, self._rewrite)
+        child._replacing = (self.leg, prm.rdata.wholeMsg, prm.rdata.srcAddress)
+        self._child = child
+        prm.opt.audioCount, prm.opt.videoCount, prm.opt.textCount = 1, 0, 0
+        prm.newCall = child
+        prm.statusCode = 200
+
+    @callback
+    def onCallReplaced(self, prm: Any) -> None:
+        child = self._child
+        if child is not None and child._replacing is not None:
+            self._account.replaced(child, *child._replacing)
+            child._replacing = None
 
     @callback
     def onDtmfDigit(self, prm: Any) -> None:
@@ -285,6 +329,11 @@ class PjLeg:
         for report in waiting:
             sink.leg_report(report)
 
+    def leave(self) -> LegSink | None:
+        """Another leg takes the place of this one, which will not be heard of any more. Returns who heard it."""
+        sink, self._sink = self._sink, _Unheard()
+        return sink
+
     def dial(self, invite: OutgoingInvite) -> None:
         """Sends the INVITE. Raises SipError when PJSIP refuses at once (bad URI, no transport)."""
         self._invite = invite
@@ -317,18 +366,20 @@ class PjLeg:
     def ring(self) -> None:
         self._answer(180)
 
-    def answer(self) -> None:
-        self._answer(200)
+    def answer(self, headers: HeaderLines = NO_HEADERS) -> None:
+        self._answer(200, headers)
 
-    def _answer(self, code: int) -> None:
+    def _answer(self, code: int, headers: HeaderLines = NO_HEADERS) -> None:
         prm = pj.CallOpParam()
         prm.statusCode = code
+        _add_headers(prm, headers)
         self._command("answer", lambda call: call.answer(prm))
 
-    def reject(self, code: int, reason: str = "") -> None:
+    def reject(self, code: int, reason: str = "", headers: HeaderLines = NO_HEADERS) -> None:
         prm = pj.CallOpParam()
         prm.statusCode = code
         prm.reason = reason
+        _add_headers(prm, headers)
         self._hang_up_asked = True
         self._command("reject", lambda call: call.hangup(prm))
 
@@ -339,8 +390,9 @@ class PjLeg:
         self._hang_up_asked = True
         self._command("redirect", lambda call: call.hangup(prm))
 
-    def hold(self, held: bool) -> None:
+    def hold(self, held: bool, headers: HeaderLines = NO_HEADERS) -> None:
         prm = _invite_options()
+        _add_headers(prm, headers)
         if not held:
             prm.opt.flag = pj.PJSUA_CALL_UNHOLD
         self._holding = True
@@ -370,10 +422,12 @@ class PjLeg:
         """PJSIP's call, None once it is over."""
         return self._call
 
-    def hang_up(self) -> None:
+    def hang_up(self, headers: HeaderLines = NO_HEADERS) -> None:
+        prm = pj.CallOpParam()
+        _add_headers(prm, headers)
         self._hang_up_asked = True
         self.quality()  # PJSIP drops the stream at once and tells nobody
-        self._command("hang up", lambda call: call.hangup(pj.CallOpParam()))
+        self._command("hang up", lambda call: call.hangup(prm))
 
     def _command(self, what: str, run: Callable[[Any], None]) -> bool:
         if self._call is None:
@@ -414,12 +468,17 @@ class PjLeg:
     def measured(self, quality: StreamQuality | None) -> None:
         self._quality = quality or self._quality
 
-    def progress(self, code: int, reason: str, early_media: bool) -> None:
-        self._report(Progress(code, reason, early_media))
+    def progress(self, code: int, reason: str, early_media: bool, headers: Headers) -> None:
+        self._report(Progress(code, reason, early_media, headers))
 
-    def confirmed(self) -> None:
+    def confirmed(self, headers: Headers) -> None:
         self._confirmed = True
-        self._report(Answered())
+        self._report(Answered(headers))
+
+    def identified(self, told: str) -> None:
+        if self._confirmed:
+            found = NameAddr.parse(told)
+            self._report(Identified(found.uri, found.display_name))
 
     def media(
         self,
@@ -477,7 +536,7 @@ class PjLeg:
         if not self._hang_up_asked and self._dials_again(end):
             return
         cause = status_fault(end.status).cause if end.code == 0 and not end.bye else ""
-        self._report(LegEnded(end.code, end.reason, end.bye, cause, end.headers, self._quality))
+        self._report(LegEnded(end.code, end.reason, end.bye, cause, end.headers, self._quality, end.expired))
         self._account.leg_over(self)
 
     def _dials_again(self, end: _Ended) -> bool:
@@ -511,6 +570,13 @@ class PjLeg:
             self._sink.leg_report(report)
 
 
+class _Unheard:
+    """Where the reports of a leg go that nobody waits for any more."""
+
+    def leg_report(self, report: LegReport) -> None:
+        log.debug("a leg that was replaced: %s", type(report).__name__)
+
+
 def _invite_options() -> Any:
     prm = pj.CallOpParam(True)
     prm.opt.audioCount = 1
@@ -519,7 +585,7 @@ def _invite_options() -> Any:
     return prm
 
 
-def _add_headers(prm: Any, headers: Mapping[str, str]) -> None:
+def _add_headers(prm: Any, headers: HeaderLines) -> None:
     for name, value in headers.items():
         prm.txOption.headers.append(_header(name, value))
 

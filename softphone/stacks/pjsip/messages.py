@@ -85,8 +85,12 @@ def request_uri(message: str) -> str:
     return readable(match[1]) if match else ""
 
 
-def has_sdp(message: str) -> bool:
-    """Whether the message carries a session description."""
-    found = headers(message)
+def identity(found: Headers) -> str:
+    """Who the sender says to be, as in From: by P-Asserted-Identity (RFC 3325) or Remote-Party-ID; '' if unsaid."""
+    return first(found, "P-Asserted-Identity") or first(found, "Remote-Party-ID")
+
+
+def tells_sdp(found: Headers) -> bool:
+    """Whether these are the headers of a message that carries a session description."""
     kind = first(found, "Content-Type").lower()
     return kind.startswith(("application/sdp", "multipart/")) and first(found, "Content-Length") != "0"

@@ -30,6 +30,17 @@ _SRTP = {
     "mandatory": pj.PJMEDIA_SRTP_MANDATORY,
     "prefer": pj.PJMEDIA_SRTP_OPTIONAL,
 }
+_SESSION_TIMER = {
+    "off": pj.PJSUA_SIP_TIMER_INACTIVE,
+    "supported": pj.PJSUA_SIP_TIMER_OPTIONAL,
+    "required": pj.PJSUA_SIP_TIMER_REQUIRED,
+    "always": pj.PJSUA_SIP_TIMER_ALWAYS,
+}
+_RELIABLE = {
+    "off": pj.PJSUA_100REL_NOT_USED,
+    "supported": pj.PJSUA_100REL_OPTIONAL,
+    "required": pj.PJSUA_100REL_MANDATORY,
+}
 
 
 def endpoint_config(options: StackOptions) -> Any:
@@ -118,7 +129,7 @@ def account_config(account: ResolvedAccount, options: StackOptions, way: Way) ->
     sip.proxies.append(_route(account, way.pin))
     for algorithm in (pj.PJSIP_AUTH_ALGORITHM_MD5, pj.PJSIP_AUTH_ALGORITHM_SHA256):
         sip.authCreds.append(_credential(account, algorithm))
-    config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+    _call_settings(config.callConfig, account)
     config.mwiConfig.enabled = False
     nat = config.natConfig
     nat.udpKaIntervalSec = math.ceil(options.sip.keepalive_s)
@@ -145,6 +156,12 @@ def _registration(config: Any, account: ResolvedAccount) -> None:
     config.retryIntervalSec = 0  # the engine decides when to try again
     config.disableRegOnModify = True
     config.dropCallsOnFail = False
+
+
+def _call_settings(config: Any, account: ResolvedAccount) -> None:
+    config.timerUse = _SESSION_TIMER[account.session_timer]
+    config.timerSessExpiresSec = account.session_expires_s
+    config.prackUse = _RELIABLE[account.reliable_provisional]
 
 
 def tls_name(account: ResolvedAccount) -> str:

@@ -89,7 +89,7 @@ def test_the_request_uri(line: str, uri: str) -> None:
     ],
 )
 def test_whether_there_is_a_session_description(head: str, carries: bool) -> None:
-    assert messages.has_sdp(f"SIP/2.0 183 Session Progress\r\n{head}\r\n\r\nv=0") is carries
+    assert messages.tells_sdp(messages.headers(f"SIP/2.0 183 Session Progress\r\n{head}\r\n\r\nv=0")) is carries
 
 
 def test_names_in_latin_1_are_read_as_such() -> None:
@@ -123,7 +123,7 @@ def test_no_text_is_too_strange(text: str) -> None:
         assert name == name.strip()
         assert values
         assert not any("\n" in value for value in values)
-    messages.has_sdp(text)
+    messages.tells_sdp(messages.headers(text))
     messages.request_uri(text)
     messages.first(found, "From")
 

@@ -23,26 +23,45 @@ _ECHO_HEADERS = f"""\
 _CONTACT = "Contact: <sip:sipp@[local_ip]:[local_port];transport=[transport]>\nServer: SIPp\n"
 
 
-def _answer(code: int, reason: str, *, body: str = "", extra: str = "") -> str:
-    """Answers the request just received, with our tag."""
-    return send(f"SIP/2.0 {code} {reason}\n{_ECHO_HEADERS}[last_CSeq:]\n{_CONTACT}{extra}", body=body)
+def _answer(code: int, reason: str, *, body: str = "", extra: str = "", leg: str = "") -> str:
+    """Answers the INVITE that came; `leg` tells the phones of a fork apart, each has a tag of its own."""
+    head = f"""\
+SIP/2.0 {code} {reason}
+Via:[$via]
+[last_Record-Route:]
+From:[$caller]
+To:[$callee]{_TAG}{leg}
+Call-ID: [call_id]
+CSeq:[$cseq]
+"""
+    return send(f"{head}{_CONTACT}{extra}", body=body)
 
 
-def _ok_within() -> str:
-    """200 to a request within the dialog: To has our tag already."""
-    return send("SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]")
+def _within(code: int, reason: str, *, body: str = "", extra: str = "") -> str:
+    """Answers a request within the dialog: To has our tag already."""
+    echo = "[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n"
+    return send(f"SIP/2.0 {code} {reason}\n{echo}{_CONTACT}{extra}", body=body)
 
 
-_BYE = f"""\
-BYE [next_url] SIP/2.0
+def _ok_within(*, body: str = "", extra: str = "") -> str:
+    return _within(200, "OK", body=body, extra=extra)
+
+
+def _request(method: str, number: int, extra: str = "") -> str:
+    """A request of ours within the dialog."""
+    return f"""\
+{method} [next_url] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
 [routes]
 Max-Forwards: 70
 From: <sip:sipp@pbx.test>{_TAG}
 To:[$caller]
 Call-ID: [call_id]
-CSeq: 1 BYE
-"""
+CSeq: {number} {method}
+{_CONTACT}{extra}"""
+
+
+_BYE = _request("BYE", 1)
 _INVITE = expect_invite()
 _TRYING = _answer(100, "Trying")
 _RINGING = _answer(180, "Ringing")
@@ -125,3 +144,116 @@ BYE_BEFORE_ANSWER = _scenario("bye-before-answer", _INVITE, _RINGING, pause(), *
 def refuses_registration(code: int, reason: str, header: str = "") -> Scenario:
     """A registrar that turns every REGISTER down; `calls` of the run is how many."""
     return _scenario(f"refuses-registration-{code}", expect_register(), _answer(code, reason, extra=header))
+
+
+# --- what only some peers do ------------------------------------------------------------------------
+
+# The 180 wants to be acknowledged (RFC 3262).
+RELIABLE = _scenario(
+    "reliable",
+    _INVITE,
+    _answer(180, "Ringing", extra="Require: 100rel\nRSeq: 71\n"),
+    expect_request("PRACK"),
+    _ok_within(),
+    _OK,
+    _ACK,
+    *_ENDED_BY_PHONE,
+)
+
+# Two phones ring, and one of them has sound to hear; a third one answers (RFC 3261 section 13.2.2.4).
+FORKS = _scenario(
+    "forks",
+    _INVITE,
+    _TRYING,
+    _answer(180, "Ringing", leg="a"),
+    _answer(183, "Session Progress", body=SDP, leg="b"),
+    pause(),
+    _answer(200, "OK", body=SDP, leg="c"),
+    _ACK,
+    *_ENDED_BY_PHONE,
+)
+
+# Two phones answer at once: one of them has to be told that it was too late.
+TWO_ANSWER = _scenario(
+    "two-answer",
+    _INVITE,
+    _answer(180, "Ringing", leg="a"),
+    _answer(180, "Ringing", leg="b"),
+    _answer(200, "OK", body=SDP, leg="a"),
+    _ACK,
+    _answer(200, "OK", body=SDP, leg="b"),
+    expect_request("ACK"),
+    *_ENDED_BY_PHONE,
+    *_ENDED_BY_PHONE,
+)
+
+_ALLOW = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS{more}\nRequire: timer\nSupported: timer\n"
+
+
+def refreshed_by_phone(method: str) -> Scenario:
+    """The phone has to refresh the session, by UPDATE or by re-INVITE, after 45 s (RFC 4028 section 10)."""
+    timer = _ALLOW.format(more=", UPDATE" if method == "UPDATE" else "") + "Session-Expires: 90;refresher=uac\n"
+    refresh = (expect_request(method), _ok_within(body=SDP if method == "INVITE" else "", extra=timer))
+    ack = (_ACK,) if method == "INVITE" else ()
+    return _scenario(
+        f"refreshed-{method}",
+        _INVITE,
+        _answer(200, "OK", body=SDP, extra=timer),
+        _ACK,
+        *refresh,
+        *ack,
+        *_ENDED_BY_PHONE,
+    )
+
+
+# This side has to refresh, and never does: after 60 s the phone gives up.
+NEVER_REFRESHES = _scenario(
+    "never-refreshes",
+    _INVITE,
+    _answer(200, "OK", body=SDP, extra=_ALLOW.format(more=", UPDATE") + "Session-Expires: 90;refresher=uas\n"),
+    _ACK,
+    *_ENDED_BY_PHONE,
+)
+
+# A re-INVITE of ours meets one of the phone: the phone's is refused with 491 and has to come again.
+MEETS_A_REINVITE = _scenario(
+    "meets-a-reinvite",
+    _INVITE,
+    _OK,
+    _ACK,
+    expect_request("INVITE"),
+    _within(491, "Request Pending"),
+    _ACK,
+    expect_request("INVITE"),
+    _ok_within(body=SDP.replace("sendrecv", "recvonly")),
+    _ACK,
+    *_ENDED_BY_PHONE,
+)
+
+
+def storm(rounds: int) -> Scenario:
+    """After the answer as many re-INVITEs, each with another session version, and as many UPDATEs, back to back."""
+    steps: list[str] = []
+    for i in range(rounds):
+        body = SDP.replace("o=sipp 1 1", f"o=sipp 1 {i + 2}")
+        steps += [send(_request("INVITE", 2 * i + 1), until_answered=True, body=body), expect(100, optional=True)]
+        steps += [expect(200), send(_request("ACK", 2 * i + 1))]
+        steps += [send(_request("UPDATE", 2 * i + 2), until_answered=True), expect(200)]
+    end = (send(_request("BYE", 2 * rounds + 1), until_answered=True), expect(200))
+    return _scenario(f"storm-{rounds}", _INVITE, _OK, _ACK, *steps, pause(), *end)
+
+
+_WHO = 'P-Asserted-Identity: "{name}" <sip:{user}@pbx.test>\n'
+
+# The answers tell who is there, and after `pause_s` somebody else is (RFC 5876 section 3.1.1).
+TELLS_WHO = _scenario(
+    "tells-who",
+    _INVITE,
+    _answer(180, "Ringing", extra=_WHO.format(name="Front", user="1") + "X-Queue: sales\n"),
+    _answer(200, "OK", body=SDP, extra=_WHO.format(name="Anna", user="2")),
+    _ACK,
+    pause(),
+    send(_request("UPDATE", 1, _WHO.format(name="Berta", user="3")), until_answered=True),
+    expect(200),
+    *_ENDED_BY_PHONE,
+)

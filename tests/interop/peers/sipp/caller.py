@@ -1,6 +1,15 @@
 """SIPp calls the phone. Keys of a run: `target` (request URI), `callee` (user part of To)."""
 
-from tests.interop.peers.sipp.scenario import SDP, Scenario, expect, expect_dialog, pause, send
+from tests.interop.peers.sipp.scenario import (
+    SDP,
+    Scenario,
+    expect,
+    expect_dialog,
+    expect_request,
+    expect_with,
+    pause,
+    send,
+)
 
 # ACK of a refusal and CANCEL carry the branch of the INVITE they belong to (RFC 3261 9.1, 17.1.1.3).
 _INVITE_BRANCH = "z9hG4bK-[pid]-[call_number]-invite"
@@ -129,6 +138,79 @@ def sends_info(digit: str) -> Scenario:
     return _scenario(
         "sends-info", _INVITE, *_RINGING, expect_dialog(200), _ACK, pause(300), info, expect(200), *_hang_up(3)
     )
+
+
+# --- what only some peers do ------------------------------------------------------------------------
+
+
+def _invite(extra: str) -> str:
+    return send(_first("INVITE") + extra, until_answered=True, body=SDP)
+
+
+_OK = expect_dialog(200)
+
+# The caller wants the phone's 180 acknowledged (RFC 3262).
+RELIABLE = _scenario(
+    "reliable",
+    _invite("Require: 100rel\n"),
+    expect(100, optional=True),
+    expect_with(180, "RSeq", "rseq"),
+    send(_within("PRACK", 2) + "RAck:[$rseq] 1 INVITE\n", until_answered=True),
+    expect(200),
+    _OK,
+    _ACK,
+    pause(),
+    *_hang_up(3),
+)
+
+# A session of half a minute is too short for the phone (RFC 4028 section 4).
+SHORT_SESSION = _scenario(
+    "short-session",
+    _invite("Supported: timer\nSession-Expires: 30\n"),
+    expect(100, optional=True),
+    expect_with(422, "Min-SE", "min"),
+    send(_request("ACK", 1, uri="[target]", to_tag="[peer_tag_param]", branch=_INVITE_BRANCH)),
+    '<Reference variables="min"/>',
+)
+
+# The phone has to refresh the session, and does so after 45 s.
+REFRESHED_BY_PHONE = _scenario(
+    "refreshed-by-phone",
+    _invite("Supported: timer\nSession-Expires: 90;refresher=uas\n"),
+    *_RINGING,
+    expect_with(200, "Session-Expires", "expires"),
+    _ACK,
+    expect_request("INVITE"),
+    send(
+        "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n"
+        "Contact: <sip:700@[local_ip]:[local_port];transport=[transport]>\n"
+        "Require: timer\nSession-Expires: 90;refresher=uac\n",
+        body=SDP,
+    ),
+    expect_request("ACK"),
+    *_hang_up(),
+    '<Reference variables="expires"/>',
+)
+
+# Takes the place of another call (RFC 3891), which the run's key `replaces` names.
+REPLACES = _scenario(
+    "replaces",
+    _invite("Supported: replaces\nReplaces: [replaces]\n"),
+    expect(100, optional=True),
+    _OK,
+    _ACK,
+    pause(),
+    *_hang_up(),
+)
+
+# The same, and the phone refuses.
+REPLACES_IN_VAIN = _scenario(
+    "replaces-in-vain",
+    _invite("Supported: replaces\nReplaces: [replaces]\n"),
+    expect(100, optional=True),
+    expect(603),
+    send(_request("ACK", 1, uri="[target]", to_tag="[peer_tag_param]", branch=_INVITE_BRANCH)),
+)
 
 
 # --- towards a PBX -------------------------------------------------------------------------------

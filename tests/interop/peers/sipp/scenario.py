@@ -50,9 +50,15 @@ def expect_dialog(code: int, *, optional: bool = False) -> str:
     return f'<recv response="{code}"{_optional(optional)} rrs="true"/>'
 
 
-def expect_request(method: str) -> str:
+def expect_request(method: str, *, optional: bool = False) -> str:
     """Waits for a request."""
-    return f'<recv request="{method}"/>'
+    return f'<recv request="{method}"{_optional(optional)}/>'
+
+
+def expect_with(code: int, header: str, variable: str) -> str:
+    """Waits for an answer to INVITE that has this header, and keeps its value."""
+    keep = f'<ereg regexp=".*" search_in="hdr" header="{header}:" check_it="true" assign_to="{variable}"/>'
+    return f'<recv response="{code}" rrs="true"><action>{keep}</action></recv>'
 
 
 def expect_register() -> str:
@@ -66,8 +72,8 @@ def expect_invite() -> str:
 
 
 def _expect_and_keep(method: str) -> str:
-    """Waits for a request, and keeps of it what later messages need: `$caller`, `$via`, `$cseq`."""
-    headers = {"From:": "caller", "Via:": "via", "CSeq:": "cseq"}
+    """Waits for a request, and keeps of it what later messages need: `$caller`, `$callee`, `$via`, `$cseq`."""
+    headers = {"From:": "caller", "To:": "callee", "Via:": "via", "CSeq:": "cseq"}
     keep = "".join(
         f'<ereg regexp=".*" search_in="hdr" header="{header}" assign_to="{name}"/>' for header, name in headers.items()
     )
@@ -76,7 +82,7 @@ def _expect_and_keep(method: str) -> str:
 
 def mention_variables() -> str:
     """Ends a scenario with `expect_invite`: SIPp refuses a variable that is set and never read."""
-    return '<Reference variables="caller,via,cseq"/>'
+    return '<Reference variables="caller,callee,via,cseq"/>'
 
 
 def pause(milliseconds: int | None = None) -> str:
