@@ -21,7 +21,7 @@ from softphone.config.problems import Found, merged_error
 from softphone.config.secrets import Secret
 from softphone.config.sound import EchoCancel, JitterBuffer, Media, Opus, RtpPorts
 from softphone.config.types import (
-    Address,
+    BindAddresses,
     ConfigPath,
     ExistingFile,
     FileMode,
@@ -121,7 +121,11 @@ class Provider(Strict):
 class Sip(Strict):
     """The SIP side of this process, shared by all accounts."""
 
-    bind: Address = Field(default="0.0.0.0", description="Local address for SIP and media; 0.0.0.0: all (IP address)")
+    bind: BindAddresses = Field(
+        default=("0.0.0.0", "::"),
+        description="Local address for SIP and media, or one of IPv4 and one of IPv6; 0.0.0.0 and ::: all of that kind"
+        " (IP address)",
+    )
     udp_port: LocalPort = Field(default=0, description="Local UDP port; 0: any free one")
     tcp_port: LocalPort = Field(default=0, description="Local TCP port; 0: any free one")
     tls_port: LocalPort = Field(default=0, description="Local TLS port; 0: any free one")

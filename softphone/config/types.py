@@ -75,6 +75,15 @@ def _address(value: str) -> str:
     return value
 
 
+def _bind(value: object) -> object:
+    """One address stands for a list of one."""
+    places = value if isinstance(value, list | tuple) and value else (value,)
+    addresses = [_address(str(place)) for place in places]
+    if len({":" in address for address in addresses}) < len(addresses):
+        raise ValueError("expected at most one IPv4 and one IPv6 address")
+    return tuple(addresses)
+
+
 def _user(value: str) -> str:
     if not is_sip_user(value):
         raise ValueError(f"expected a SIP user name such as 901 (1 to 64 characters, no spaces), got {value!r}")
@@ -88,7 +97,12 @@ def _line(value: str) -> str:
 
 
 Host = Annotated[str, AfterValidator(_host)]
-Address = Annotated[str, AfterValidator(_address)]
+BindAddresses = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_bind),
+    PlainSerializer(lambda addresses: addresses[0] if len(addresses) == 1 else list(addresses)),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 SipUser = Annotated[str, AfterValidator(_user)]
 Line = Annotated[str, Field(max_length=512), AfterValidator(_line)]
 PortNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]

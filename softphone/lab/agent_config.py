@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from softphone.lab.addresses import in_uri
+
 if TYPE_CHECKING:
     from softphone.lab.lab import Lab
 
@@ -22,7 +24,7 @@ def agent_config(
     entry: dict[str, Any] = {
         "extensions": list(numbers),
         "transport": transport,
-        "registrar": f"{lab.options.host}:{port}",
+        "registrar": f"{in_uri(lab.options.host)}:{port}",
     }
     if transport == "tls":
         entry["tls"] = {"ca_file": str(lab.ca_file)}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.lab import agent_config as config
+from softphone.lab.addresses import in_uri
 from softphone.lab.calls import CallRecord
 from softphone.lab.certificates import CertificateFiles, make_certificates, write_private
 from softphone.lab.directory import Directory, Extension, Tenant
@@ -115,7 +116,7 @@ class Lab:
     def api_url(self) -> str:
         """The base of the REST API."""
         port = self._web.port if self._web is not None else 0
-        return f"{'https' if self.options.api_https else 'http'}://{self.options.host}:{port}"
+        return f"{'https' if self.options.api_https else 'http'}://{in_uri(self.options.host)}:{port}"
 
     @property
     def token_file(self) -> Path:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from softphone.errors import UsageError
+from softphone.lab.addresses import in_uri
 from softphone.lab.events import LabEvent
 from softphone.lab.lab import Lab
 from softphone.lab.options import LabOptions
@@ -73,7 +74,7 @@ def introduce(lab: Lab, console: Console) -> None:
 
 def _addresses(lab: Lab) -> Table:
     table = Table("what", "where", title="Addresses", title_justify="left")
-    host = lab.options.host
+    host = in_uri(lab.options.host)
     for name, value in (
         ("REST API", lab.api_url),
         ("API token", lab.api_token),

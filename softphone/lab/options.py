@@ -40,7 +40,7 @@ class LabOptions:
     api_token: str = ""
 
     # where it listens
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # an address, IPv4 or IPv6; media goes through the same
     api_port: int = 0
     api_https: bool = False
     sip_port: int = 0  # UDP and TCP

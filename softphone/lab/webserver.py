@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from softphone.errors import SoftphoneError
+from softphone.lab.addresses import family
 from softphone.lab.certificates import CertificateFiles
 
 GRACE_S = 1
@@ -60,7 +61,7 @@ class WebServer:
 
     async def start(self) -> None:
         """Listen. Raises SoftphoneError where the port is taken."""
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket = socket.socket(family(self._host), socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((self._host, self._wanted_port))

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 from softphone.errors import SoftphoneError
+from softphone.lab.addresses import family
 
 Address = tuple[str, int]
 Receiver = Callable[[bytes, Address, bool], None]  # datagram, source, whether it came to the RTCP port
@@ -77,7 +78,7 @@ def _bind_pair(host: str) -> tuple[socket.socket, socket.socket]:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(family(host), socket.SOCK_DGRAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         sock.bind((host, port))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sipmessage import URI, Request, Response
 
+from softphone.lab.addresses import in_uri
 from softphone.lab.directory import Directory, Extension
 from softphone.lab.events import EventLog
 from softphone.lab.options import LabOptions
@@ -159,7 +160,7 @@ class SipEndpoint:
     def contact(self, flow: Flow) -> str:
         """Our own Contact as the phone on that flow reaches it."""
         port = self.network.ports[flow.transport]
-        return f"<sip:lab@{self._options.host}:{port};transport={flow.transport}>"
+        return f"<sip:lab@{in_uri(self._options.host)}:{port};transport={flow.transport}>"
 
     def add_leg(self, leg: Leg) -> None:
         """Let in-dialog requests find the leg."""

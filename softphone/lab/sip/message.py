@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable
 
-from sipmessage import URI, Address, Message, Request, Response
+from sipmessage import URI, Address, Message, Request, Response, Via
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADER_LINES = 250
@@ -19,6 +19,7 @@ HeaderList = Iterable[tuple[str, str]]
 
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _NAME_PADDING = re.compile(rb"(?m)^([A-Za-z-]+)[ \t]+:")
+_RECEIVED_IPV6 = re.compile(r";\s*received\s*=\s*\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?", re.IGNORECASE)
 _RPORT = re.compile(r";\s*rport\s*(?=;|$)", re.IGNORECASE)
 
 REASONS = {
@@ -109,7 +110,7 @@ def check_response(response: Response) -> None:
 
 def _check_addresses(message: Request | Response) -> None:
     """Parse once what later code takes for granted. REGISTER's Contact may be `*`, and is the registrar's matter."""
-    _ = (message.from_address, message.to_address, message.cseq, message.via, message.content_length)
+    _ = (message.from_address, message.to_address, message.cseq, vias(message), message.content_length)
     if message.cseq.method != "REGISTER":
         _ = contacts(message)
 
@@ -126,7 +127,7 @@ def from_tag(message: Request | Response) -> str:
 
 def branch(message: Request | Response) -> str:
     """The branch of the topmost Via: what names the transaction (section 17.1.3)."""
-    via = message.via
+    via = vias(message)
     return (via[0].parameters.get("branch") or "") if via else ""
 
 
@@ -138,6 +139,12 @@ def new_branch() -> str:
 def new_tag() -> str:
     """A tag for From or To."""
     return secrets.token_hex(6)
+
+
+def vias(message: Message) -> list[Via]:
+    """The Via headers. sipmessage does not read an IPv6 address in `received`, which RFC 3261 section 25.1 has bare."""
+    plain = (_RECEIVED_IPV6.sub("", value) for value in message.headers.getlist("Via"))
+    return [via for value in plain for via in Via.parse_many(value)]
 
 
 def stamp_via(request: Request, source: tuple[str, int]) -> None:

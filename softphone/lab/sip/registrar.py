@@ -11,6 +11,7 @@ from email.utils import formatdate
 
 from sipmessage import URI, Address, Request
 
+from softphone.lab.addresses import in_uri
 from softphone.lab.directory import Extension
 from softphone.lab.events import EventLog
 from softphone.lab.options import LabOptions
@@ -155,7 +156,7 @@ class Registrar:
             contact=str(contact.uri),
             transport=flow.transport,
             expires_s=expires_s,
-            source=f"{flow.remote[0]}:{flow.remote[1]}",
+            source=f"{in_uri(flow.remote[0])}:{flow.remote[1]}",
             refresh=old is not None,
         )
 
@@ -163,7 +164,7 @@ class Registrar:
         """Over a connection: that connection. Over UDP: where the REGISTER came from, unless told otherwise."""
         if flow.reliable or self._options.rewrite_contact:
             return flow
-        return self._udp_flow((uri.host, uri.port or 5060))
+        return self._udp_flow((uri.host.strip("[]"), uri.port or 5060))
 
     def _listing(self, extension: Extension) -> list[tuple[str, str]]:
         """All present bindings, each with what remains of its time (section 10.3, step 8)."""

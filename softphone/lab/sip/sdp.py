@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from softphone.lab.addresses import in_sdp
+
 MAX_MEDIA = 16
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
@@ -139,8 +141,8 @@ def mirrored(direction: str) -> str:
 
 def new_session(host: str, version: int = 1) -> Session:
     """The top of a description of our own."""
-    origin = f"o=- {int(time.time())} {version} IN IP4 {host}"
-    return Session(["v=0", origin, "s=softphone lab", f"c=IN IP4 {host}", "t=0 0"], [])
+    origin = f"o=- {int(time.time())} {version} {in_sdp(host)}"
+    return Session(["v=0", origin, "s=softphone lab", f"c={in_sdp(host)}", "t=0 0"], [])
 
 
 def readdress(session: Session, media: Media, host: str, port: int) -> None:
@@ -148,7 +150,7 @@ def readdress(session: Session, media: Media, host: str, port: int) -> None:
     media.port = port
     media.lines = [line for line in media.lines if not line.startswith("c=")]
     position = 1 if media.lines and media.lines[0].startswith("i=") else 0
-    media.lines.insert(position, f"c=IN IP4 {host}")
+    media.lines.insert(position, f"c={in_sdp(host)}")
     media.drop("rtcp", "candidate", "end-of-candidates", "ice-ufrag", "ice-pwd", "ice-options", "ice-lite")
     session.lines = [line for line in session.lines if not _is_attribute(line, _ICE_SESSION)]
 

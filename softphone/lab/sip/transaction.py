@@ -355,7 +355,7 @@ def _client_key(message: Request | Response, method: str) -> Key:
 
 def _server_key(request: Request, method: str) -> Key:
     """Branch and sent-by (section 17.2.3); the Call-ID stands in where an old client's branch is not unique."""
-    via = request.via[0]
+    via = sip.vias(request)[0]
     sent_by = f"{via.host}:{via.port}"
     mark = via.parameters.get("branch") or ""
     if not mark.startswith("z9hG4bK"):

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from sipmessage import Request, Response
 
 from softphone.errors import SoftphoneError
+from softphone.lab.addresses import family
 from softphone.lab.sip import message as sip
 from softphone.lab.sip.framing import FramingError, Ping, StreamFramer
 
@@ -256,7 +257,7 @@ def bind(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
     """A bound, non-blocking socket. Raises OSError."""
     # The protocol is named because asyncio sets TCP_NODELAY only where it is: with Nagle's algorithm on, a 200 OK after
     # a 100 Trying waits for the phone's delayed acknowledgement, 40 ms.
-    sock = socket.socket(socket.AF_INET, kind, socket.IPPROTO_TCP if kind == socket.SOCK_STREAM else 0)
+    sock = socket.socket(family(host), kind, socket.IPPROTO_TCP if kind == socket.SOCK_STREAM else 0)
     try:
         if kind == socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

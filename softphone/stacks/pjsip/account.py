@@ -150,8 +150,9 @@ class PjAccount:
 
     def _config(self) -> Any:
         target = self._registrars.current
-        transport = self._stack.transport_for(self.settings)
-        way = Way(transport, target.local if target else "", self._pin, self._fresh)
+        version = target.version if target else self._stack.versions[0]
+        transport = self._stack.transports.of(self.settings, version)
+        way = Way(transport, target.local if target else "", self._pin, version, self._fresh)
         return account_config(self.settings, self._stack.options, way)
 
     # ---- registration
@@ -186,7 +187,7 @@ class PjAccount:
     def _aim(self, before: Target | None, target: Target) -> None:
         """Pins the account's first hop to this address; a changed local address goes into the account's settings."""
         pj.pinAddress(tls_name(self.settings), self._pin, self.settings.transport, target.address, target.port)
-        if before is None or before.local != target.local:
+        if before is None or (before.local, before.version) != (target.local, target.version):
             self.native.modify(self._config())
 
     def give_up(self, after_s: float) -> None:

@@ -21,7 +21,7 @@ WHEEL = "softphone-pjsua2"
 
 async def report() -> dict[str, Any]:
     """Starts PJSIP on loopback, asks it, and stops it: wheel, pjsip, openssl, codecs, devices."""
-    stack = PjStack(StackOptions(sip=Sip(bind="127.0.0.1"), media=Media(), max_calls=4, clock_rate_hz=16_000))
+    stack = PjStack(StackOptions(sip=Sip(bind=("127.0.0.1",)), media=Media(), max_calls=4, clock_rate_hz=16_000))
     await stack.start()
     try:
         return {

@@ -76,22 +76,27 @@ def _media(config: Any, options: StackOptions) -> None:
     config.sndAutoCloseTime = -1
 
 
-def transport_config(options: StackOptions, port: int) -> Any:
-    """A SIP transport (UDP, TCP or TLS) on our address."""
+def transport_config(address: str, port: int) -> Any:
+    """A SIP transport (UDP, TCP or TLS) on an address of ours."""
     config = pj.TransportConfig()
     config.port = port
-    config.boundAddress = bound(options)
+    config.boundAddress = bound(address)
     return config
 
 
-def bound(options: StackOptions) -> str:
-    """The address to bind to, '' for all."""
-    return "" if options.sip.bind in ("0.0.0.0", "::") else options.sip.bind
+def bind_address(options: StackOptions, version: int) -> str:
+    """Our address of an IP version, '' if that is not to be used."""
+    return next((each for each in options.sip.bind if (":" in each) == (version == 6)), "")
 
 
-def tls_config(options: StackOptions, account: ResolvedAccount, port: int) -> Any:
+def bound(address: str) -> str:
+    """An address to bind to as PJSIP wants it: '' for all."""
+    return "" if address in ("0.0.0.0", "::") else address
+
+
+def tls_config(address: str, account: ResolvedAccount, port: int) -> Any:
     """A TLS transport that judges certificates as this account wants."""
-    config = transport_config(options, port)
+    config = transport_config(address, port)
     tls = config.tlsConfig
     tls.verifyServer = account.tls.verify
     tls.CaListFile = str(account.tls.ca_file) if account.tls.ca_file else SYSTEM_CA_FILE
@@ -107,6 +112,7 @@ SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 class Way:
     """How an account's requests leave. `transport`: PJSIP's number of the transport; `local`: our address, or ''.
 
+    `version`: 4 or 6, of SIP and so of media: PBXs that speak SIP over one of them speak RTP over the same.
     `pin`: the number under which the account's first hop is pinned; `fresh` is turned over to make PJSIP forget the
     REGISTER that is under way.
     """
@@ -114,6 +120,7 @@ class Way:
     transport: int
     local: str
     pin: int
+    version: int = 4
     fresh: bool = False
 
 
@@ -135,7 +142,7 @@ def account_config(account: ResolvedAccount, options: StackOptions, way: Way) ->
     nat.udpKaIntervalSec = math.ceil(options.sip.keepalive_s)
     nat.contactRewriteUse = 1
     nat.sdpNatRewriteUse = 0
-    _account_media(config.mediaConfig, account, options, way.local)
+    _account_media(config.mediaConfig, account, options, way)
     return config
 
 
@@ -186,7 +193,7 @@ def _credential(account: ResolvedAccount, algorithm: int) -> Any:
     return credential
 
 
-def _account_media(config: Any, account: ResolvedAccount, options: StackOptions, local: str) -> None:
+def _account_media(config: Any, account: ResolvedAccount, options: StackOptions, way: Way) -> None:
     config.srtpUse = _SRTP[account.srtp]
     config.srtpSecureSignaling = 0  # whether keys may travel over plain SIP is the configuration's choice
     rtp = config.transportConfig
@@ -194,5 +201,6 @@ def _account_media(config: Any, account: ResolvedAccount, options: StackOptions,
     rtp.port = ports.first
     rtp.portRange = ports.last - ports.first
     rtp.randomizePort = True  # else all accounts try the same ports first, and give up after a hundred
-    rtp.boundAddress = bound(options)
-    rtp.publicAddress = bound(options) or local
+    rtp.boundAddress = bound(bind_address(options, way.version))
+    rtp.publicAddress = rtp.boundAddress or way.local
+    config.ipv6Use = pj.PJSUA_IPV6_ENABLED_USE_IPV6_ONLY if way.version == 6 else pj.PJSUA_IPV6_DISABLED

@@ -12,7 +12,7 @@ import pjsua2 as pj
 
 from softphone.aio import Tasks
 from softphone.config.resolved import ResolvedAccount
-from softphone.errors import ConfigError, MediaError, SoftphoneError
+from softphone.errors import MediaError
 from softphone.media.ports import Device
 from softphone.stacks.base import AccountSink, SoundDevice
 from softphone.stacks.names import Names
@@ -22,8 +22,8 @@ from softphone.stacks.pjsip.failures import certificate_fault, status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.mixer import PjMixer
-from softphone.stacks.pjsip.settings import StackOptions, endpoint_config, tls_config, transport_config
-from softphone.stacks.pjsip.where import may_listen
+from softphone.stacks.pjsip.settings import StackOptions, endpoint_config
+from softphone.stacks.pjsip.transports import Transports
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +84,7 @@ class PjStack:
         self._endpoint: Any = None
         self._accounts: list[PjAccount] = []
         self._leaving: list[PjAccount] = []
-        self._udp = self._tcp = -1
-        self._tls: dict[tuple[str, bool], int] = {}
+        self.transports = Transports(options)
         self._tasks = Tasks("pjsip stack")
         self._pins = set(range(1, 65536))
         self.names = Names()
@@ -107,8 +106,7 @@ class PjStack:
                 self._devices.unhide()
             pj.installPins()
             pj.setKeepAlive(math.ceil(self.options.sip.keepalive_s))
-            self._udp = self._open_transport("udp", pj.PJSIP_TRANSPORT_UDP, self.options.sip.udp_port)
-            self._tcp = self._open_transport("tcp", pj.PJSIP_TRANSPORT_TCP, self.options.sip.tcp_port)
+            self.transports.open(endpoint)
             endpoint.libStart()
             endpoint.audDevManager().setNullDev()  # the mixer's clock; sound devices come and go beside it
             self._order_codecs()
@@ -117,16 +115,6 @@ class PjStack:
             await self.stop()
             raise
         endpoint.stack = self
-
-    def _open_transport(self, name: str, kind: int, port: int) -> int:
-        try:
-            return int(self._endpoint.transportCreate(kind, transport_config(self.options, port)))
-        except pj.Error as error:
-            fault = status_fault(error.status)
-            place = f"{self.options.sip.bind}:{port}" if port else self.options.sip.bind
-            raise ConfigError(
-                f"cannot listen on {name} {place}: {fault.cause}; {fault.advice}", key=f"sip.{name}_port"
-            ) from None
 
     def _order_codecs(self) -> None:
         """Enables what accounts may ask for; each account narrows and orders its own offers (see sdp.py)."""
@@ -150,6 +138,7 @@ class PjStack:
             return
         endpoint, self._endpoint = self._endpoint, None
         endpoint.stack = None
+        self.transports.close()
         if endpoint.libGetState() == pj.PJSUA_STATE_RUNNING:
             endpoint.hangupAllCalls()
             endpoint.libStopWorkerThreads()  # no callback from here on
@@ -180,7 +169,7 @@ class PjStack:
     @property
     def versions(self) -> tuple[int, ...]:
         """The IP versions that we speak."""
-        return (6,) if ":" in self.options.sip.bind else (4,)
+        return self.transports.versions
 
     def retire(self, account: PjAccount) -> None:
         """The engine is done with this account; it stays on PJSIP while calls of it are up."""
@@ -197,26 +186,6 @@ class PjStack:
         await account.destroy()
         if account in self._leaving:
             self._leaving.remove(account)
-
-    def transport_for(self, settings: ResolvedAccount) -> int:
-        """PJSIP's number of the transport for this account; TLS transports are made as accounts ask for them."""
-        if settings.transport == "udp":
-            return self._udp
-        if settings.transport == "tcp":
-            return self._tcp
-        key = (str(settings.tls.ca_file or ""), settings.tls.verify)
-        if key not in self._tls:
-            port = self.options.sip.tls_port if not self._tls else 0
-            if port and not may_listen(self.options.sip.bind, port):
-                raise SoftphoneError(f"cannot listen on tls {self.options.sip.bind}:{port}: the local port is in use")
-            config = tls_config(self.options, settings, port)
-            try:
-                self._tls[key] = int(self._endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, config))
-            except pj.Error as error:
-                raise SoftphoneError(
-                    f"TLS cannot be set up for {settings.id}: {status_fault(error.status).cause}"
-                ) from None
-        return self._tls[key]
 
     def on_disconnected(self, key: int, status: int, remote: str, verify_status: int, names: str) -> None:
         """A connection closed, or could not be made."""

@@ -51,7 +51,7 @@ def test_the_route_names_the_certificate_and_stays_out_of_the_message() -> None:
 
 
 def test_a_register_is_forgotten_by_a_setting_that_means_the_same() -> None:
-    ways = [settings.account_config(account(), options(), Way(3, "", PIN, fresh)) for fresh in (False, True)]
+    ways = [settings.account_config(account(), options(), Way(3, "", PIN, fresh=fresh)) for fresh in (False, True)]
     assert [way.regConfig.proxyUse for way in ways] == [2, 3]
 
 
@@ -112,20 +112,19 @@ def test_media_leaves_from_the_address_that_is_told() -> None:
     assert (rtp.boundAddress, rtp.publicAddress) == ("127.0.0.1", "127.0.0.1")
 
 
-@pytest.mark.parametrize(("bind", "bound"), [("0.0.0.0", ""), ("127.0.0.1", "127.0.0.1")])
+@pytest.mark.parametrize(("bind", "bound"), [("0.0.0.0", ""), ("127.0.0.1", "127.0.0.1"), ("::", "")])
 def test_the_address_to_listen_on(bind: str, bound: str) -> None:
-    assert settings.bound(options(bind=bind)) == bound
-    transport = settings.transport_config(options(bind=bind), 5070)
+    transport = settings.transport_config(bind, 5070)
     assert (transport.port, transport.boundAddress) == (5070, bound)
 
 
 def test_certificates_are_judged_by_default(tmp_path: Path) -> None:
-    made = settings.tls_config(options(), account(), 0)
+    made = settings.tls_config("0.0.0.0", account(), 0)
     tls = made.tlsConfig
     assert tls.verifyServer
     assert tls.CaListFile == settings.SYSTEM_CA_FILE
     (tmp_path / "ca.pem").touch()
-    own = settings.tls_config(options(), account(tls=Tls(ca_file=tmp_path / "ca.pem", verify=False)), 0)
+    own = settings.tls_config("0.0.0.0", account(tls=Tls(ca_file=tmp_path / "ca.pem", verify=False)), 0)
     assert not own.tlsConfig.verifyServer
     assert own.tlsConfig.CaListFile == str(tmp_path / "ca.pem")
     assert tls.proto == pj.PJ_SSL_SOCK_PROTO_TLS1_2 | pj.PJ_SSL_SOCK_PROTO_TLS1_3
@@ -139,3 +138,16 @@ def test_one_worker_no_log_and_room_to_say_busy() -> None:
     assert endpoint.medConfig.clockRate == 16_000
     assert endpoint.medConfig.sndAutoCloseTime == -1
     assert endpoint.medConfig.noVad
+
+
+def test_media_speaks_the_ip_version_of_sip() -> None:
+    both = options(bind=["192.0.2.1", "2001:db8::1"])
+    for version, address, use in (
+        (4, "192.0.2.1", pj.PJSUA_IPV6_DISABLED),
+        (6, "2001:db8::1", pj.PJSUA_IPV6_ENABLED_USE_IPV6_ONLY),
+    ):
+        made = settings.account_config(account(), both, Way(3, "", PIN, version))
+        media = made.mediaConfig
+        assert media.ipv6Use == use
+        rtp = media.transportConfig
+        assert (rtp.boundAddress, rtp.publicAddress) == (address, address)
