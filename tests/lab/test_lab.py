@@ -78,8 +78,8 @@ def test_the_phone_takes_its_configuration(tmp_path: Path, transport: str) -> No
             account = config.accounts[0]
             assert (account.transport, account.srtp) == (transport, "prefer")
             wanted = {"tls": lab.sip_tls_port, "tcp": lab.sip_tcp_port, "udp": lab.sip_udp_port}[transport]
-            assert account.registrar is not None
-            assert (account.registrar.host, account.registrar.port) == ("127.0.0.1", wanted)
+            (registrar,) = account.registrar
+            assert (registrar.host, registrar.port) == ("127.0.0.1", wanted)
             everyone = yaml.safe_load(lab.config_yaml())["accounts"][0]["extensions"]
             assert everyone == ["901", "902", "903", "904"]
 
