@@ -18,6 +18,8 @@ WARNINGS = frozenset(
         "agent.config_rejected",
         "audio.failed",
         "call.digits_failed",
+        "call.media_silent",
+        "call.quality",
         "call.unencrypted",
         "provider.failed",
     }
