@@ -120,7 +120,8 @@ class Bus:
         """Gives the event its id and hands it on, in order, to all that subscribed."""
         self._seq += 1
         record = Record(self.boot, self._seq, time.time(), event)
-        self._history.append(record)
+        if event.kept:
+            self._history.append(record)
         for subscription in list(self._subscriptions):
             subscription.offer(record)
         for listener in list(self._listeners):

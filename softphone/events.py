@@ -13,9 +13,13 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Base of all events. `type` is the wire name; its first part is the resource it speaks of."""
+    """Base of all events. `type` is the wire name; its first part is the resource it speaks of.
+
+    `kept`: it is of use to somebody who comes back later, and stays in the bus's history.
+    """
 
     type: ClassVar[str] = ""
+    kept = True
 
 
 # ---- the process
@@ -275,37 +279,6 @@ class CallMedia(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallMediaSilent(CallEvent):
-    """No RTP has arrived for `silent_s` seconds although it should (`silent`), or it arrives again (not `silent`).
-
-    `reports`: RTCP still came, so the far end lives. Held calls are silent by right and not told of.
-    """
-
-    type: ClassVar[str] = "call.media_silent"
-    silent: bool
-    silent_s: float
-    reports: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallQuality(CallEvent):
-    """The estimated MOS of the last `window_s` seconds fell below `limit`, or is well above it again (`good`).
-
-    `direction`: received (as heard here) or sent (as heard there, by the far end's reports).
-    """
-
-    type: ClassVar[str] = "call.quality"
-    direction: str
-    good: bool
-    mos: float
-    limit: float
-    window_s: float
-    loss_percent: float
-    jitter_ms: float | None
-    rtt_ms: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallHold(CallEvent):
     """Somebody holds the call, or resumed it. `by`: local or remote; both can hold at once."""
 
@@ -411,6 +384,56 @@ class AudioFailed(CallEvent):
 
     type: ClassVar[str] = "audio.failed"
     cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioDeviceLost(CallEvent):
+    """The call's sound device stopped working. The call goes on in silence, and takes it again when it is back."""
+
+    type: ClassVar[str] = "audio.device_lost"
+    device: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioDeviceBack(CallEvent):
+    """The call's sound device is there (again) and in use. Names as in the route, empty for the default ones."""
+
+    type: ClassVar[str] = "audio.device_back"
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioGain(CallEvent):
+    """The gains of the call's microphone and loudspeaker were changed, dB."""
+
+    type: ClassVar[str] = "audio.gain"
+    input_db: float
+    output_db: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioTalk(CallEvent):
+    """Somebody began to talk, or stopped. `side`: far (the far end) or near (our side)."""
+
+    type: ClassVar[str] = "audio.talk"
+    side: str
+    talking: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioLevel(CallEvent):
+    """How loud the far end and our side (near) are, dBFS (-96 is silence), as often as it was asked for."""
+
+    type: ClassVar[str] = "audio.level"
+    kept = False
+    far_dbfs: float
+    far_peak_dbfs: float
+    far_talking: bool
+    near_dbfs: float
+    near_peak_dbfs: float
+    near_talking: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,32 +3,13 @@
 #include <pjsua-lib/pjsua.h>
 
 #include "pcmstate.hpp"
+#include "portkit.hpp"
 
 #define THIS_FILE "pcmport.cpp"
 
 namespace pj {
 
 namespace {
-
-/* PJLIB must know every thread that calls it; a garbage collector may run in any. */
-void registerThread()
-{
-    static thread_local pj_thread_desc description;
-    static thread_local pj_thread_t *thread;
-    if (pjsua_get_state() == PJSUA_STATE_NULL || pj_thread_is_registered()) return;
-    pj_bzero(description, sizeof(description));
-    pj_thread_register("python", description, &thread);
-}
-
-/* Pools of ports come from a factory that is never destroyed: PJSUA destroys its own in libDestroy(), and a port's
- * lock, which comes from the factory of the port's pool, must live as long as the port. */
-pj_pool_factory *factory()
-{
-    static pj_caching_pool pools;
-    static std::once_flag once;
-    std::call_once(once, [] { pj_caching_pool_init(&pools, NULL, 4 * 1024 * 1024); });
-    return &pools.factory;
-}
 
 /* port_data.pdata is a shared_ptr on the heap: the mixer's hold on the state. */
 std::shared_ptr<PcmPortState> &held(pjmedia_port *port)
@@ -54,12 +35,6 @@ pj_status_t onDestroy(pjmedia_port *port)
     delete &held(port); /* may free *port */
     pj_pool_release(pool);
     return PJ_SUCCESS;
-}
-
-bool mixerIsUp()
-{
-    pjsua_state state = pjsua_get_state();
-    return state != PJSUA_STATE_NULL && state != PJSUA_STATE_CLOSING;
 }
 
 bool valid(const PcmPortConfig &c)
@@ -148,14 +123,14 @@ int PcmPort::open(const std::string &name, const PcmPortConfig &config, PcmHub *
     if (isOpen()) { PJSUA2_RAISE_ERROR(PJ_EEXISTS); }
     if (!valid(config)) { PJSUA2_RAISE_ERROR(PJ_EINVAL); }
     if (!mixerIsUp()) { PJSUA2_RAISE_ERROR(PJ_EINVALIDOP); }
-    registerThread();
+    registerThisThread();
 
     auto fresh = std::make_shared<PcmPortState>(config, hub ? hub->state : nullptr);
     if (hub) {
         fresh->slot = hub->state->join(fresh);
         if (fresh->slot < 0) { PJSUA2_RAISE_ERROR(PJ_ETOOMANY); }
     }
-    fresh->pool = pj_pool_create(factory(), "pcm%p", 1024, 1024, NULL);
+    fresh->pool = pj_pool_create(portPools(), "pcm%p", 1024, 1024, NULL);
     pj_status_t status = PJ_ENOMEM;
     if (fresh->pool) {
         describe(*fresh, name);
@@ -182,7 +157,7 @@ void PcmPort::close()
     if (!old) return;
     if (old->hub) old->hub->leave(old->slot);
     if (mixerIsUp()) {
-        registerThread();
+        registerThisThread();
         pjsua_conf_remove_port(old->portId);
     }
     pjmedia_port_destroy(&old->port); /* our hold; the mixer lets go of its own when it has removed the port */

@@ -47,6 +47,8 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("conference", "conference:app", "Merge calls so that all hear each other; split them again."),
         Entry("dtmf", "act:dtmf", "Send digits."),
         Entry("play", "act:play", "Play a sound file to the far end, or stop it."),
+        Entry("volume", "sound:volume", "Show or set how loud microphone and loudspeaker of a call are."),
+        Entry("levels", "sound:levels", "Show how loud both sides of a call are, and who talks."),
         Entry("record", "act:record", "Record a call to a WAV file, or stop it."),
     ),
     "Set-up and trial": (

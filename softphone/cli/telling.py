@@ -34,8 +34,6 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "call.identity": lambda e: f"the far end is now {e['remote_name']} {e['remote']}".replace("  ", " "),
     "call.replaced": lambda e: f"goes on with {e['remote_name']} {e['remote']}".replace("  ", " "),
     "call.media": lambda e: _media(e),
-    "call.media_silent": lambda e: _silent(e),
-    "call.quality": lambda e: _quality(e),
     "call.hold": lambda e: _hold(e),
     "call.hold_failed": lambda e: f"not {'held' if e['held'] else 'resumed'}: {e['cause']}",
     "call.muted": lambda e: "muted: the far end hears nothing" if e["muted"] else "no longer muted",
@@ -59,6 +57,11 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "record.started": lambda e: f"recording to {e['file']}",
     "record.ended": lambda e: _sound_ended("recorded", e, e["duration_s"]),
     "audio.failed": lambda e: f"its sound device or file is missing: {e['cause']}",
+    "audio.device_lost": lambda e: f"its sound device {e['device']} is gone: {e['cause']}; the call goes on",
+    "audio.device_back": lambda e: "its sound device is back",
+    "audio.gain": lambda e: f"microphone {e['input_db']:+g} dB, loudspeaker {e['output_db']:+g} dB",
+    "audio.talk": lambda e: _talk(e),
+    "audio.level": lambda e: f"far end {_level(e, 'far')}; our side {_level(e, 'near')}",
     "stream.gap": lambda e: f"some events were missed: {e['cause']}",
 }
 
@@ -108,19 +111,6 @@ def _media(e: Event) -> str:
     return f"sound: {e['codec']} at {e['clock_rate_hz']} Hz, {security}{direction}"
 
 
-def _silent(e: Event) -> str:
-    if not e["silent"]:
-        return f"sound arrives again, after {show_duration(e['silent_s'])}"
-    alive = "; the far end still reports" if e["reports"] else ""
-    return f"no sound has arrived for {show_duration(e['silent_s'])}{alive}"
-
-
-def _quality(e: Event) -> str:
-    who = "heard here" if e["direction"] == "received" else "heard there"
-    what = "good again" if e["good"] else "poor"
-    return f"the sound {who} is {what}: MOS {e['mos']:.1f}, {e['loss_percent']:.1f} % lost"
-
-
 def _hold(e: Event) -> str:
     who = "held" if e["by"] == "local" else "held by the far end"
     return who if e["held"] else f"no longer {who}"
@@ -138,6 +128,15 @@ def _transfer(e: Event) -> str:
 def _transfer_asked(e: Event) -> str:
     outcome = f"{e['new_call']} calls there" if e["accepted"] else "refused"
     return f"the far end sends us to {e['target']}: {outcome}"
+
+
+def _talk(e: Event) -> str:
+    who = "the far end" if e["side"] == "far" else "our side"
+    return f"{who} {'talks' if e['talking'] else 'is silent'}"
+
+
+def _level(e: Event, side: str) -> str:
+    return f"{e[side + '_dbfs']:.0f} dBFS" + (", talks" if e[side + "_talking"] else "")
 
 
 def _members(e: Event) -> str:

@@ -18,13 +18,13 @@ from softphone.config.problems import Found, merged_error
 from softphone.config.secrets import Secret
 from softphone.config.types import (
     ExistingFile,
+    GainDb,
     HeaderName,
     Host,
     HostPortField,
     HostPorts,
     Line,
     PortNumber,
-    Seconds,
     SecondsOrZero,
     ShardField,
     SipUser,
@@ -93,6 +93,12 @@ class Audio(Strict):
         default=None, description="Sound file that the other side hears from the moment of answer (path)"
     )
     loop: bool = Field(default=False, description="With `file`: begin again at its end (true or false)")
+    input_gain_db: GainDb = Field(
+        default=0.0, description="With a device: how much louder the microphone is heard (-30 to 20 dB)"
+    )
+    output_gain_db: GainDb = Field(
+        default=0.0, description="With a device: how much louder the loudspeaker is (-30 to 20 dB)"
+    )
 
     @property
     def kind(self) -> Literal["null", "device", "file"]:
@@ -115,24 +121,9 @@ class Audio(Strict):
             raise ValueError("`input` and `output` go together; for one device in both directions use `device`")
         if self.loop and self.file is None:
             raise ValueError("`loop` goes with `file`")
+        if (self.input_gain_db or self.output_gain_db) and self.kind != "device":
+            raise ValueError("`input_gain_db` and `output_gain_db` go with a sound device")
         return self
-
-
-class Limits(Strict):
-    """Times of this account's calls, where they differ from those under `calls:`."""
-
-    ring_timeout_s: Seconds | None = Field(
-        default=None, description="An outgoing call that nobody answers is cancelled after this (seconds)"
-    )
-    answer_timeout_s: Seconds | None = Field(
-        default=None, description="An incoming call that nobody answers is refused after this (seconds)"
-    )
-    max_duration_s: SecondsOrZero | None = Field(
-        default=None, description="Longest connected call; 0: no limit (seconds)"
-    )
-    media_timeout_s: SecondsOrZero | None = Field(
-        default=None, description="Hang up when nothing has arrived for so long; 0: never (seconds)"
-    )
 
 
 class Select(Strict):
@@ -192,10 +183,6 @@ class AccountSettings(Strict):
     )
     max_calls: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         default=8, description="Calls of this account at once; further callers hear busy (calls)"
-    )
-    limits: Limits = Field(default=Limits(), description="Times of its calls, where they differ from those in `calls`")
-    rtcp_xr: bool = Field(
-        default=False, description="Exchange extended quality reports with the far end, RFC 3611 (true or false)"
     )
     incoming: tuple[IncomingRule, ...] = Field(
         default=(), description="Rules for incoming calls, the first that matches decides; without a match: ring"

@@ -15,7 +15,6 @@ from softphone.config.accounts import (
     Codec,
     Dtmf,
     IncomingRule,
-    Limits,
     Reliable,
     Replaces,
     SessionTimer,
@@ -57,8 +56,6 @@ class ResolvedAccount:
     codecs: tuple[Codec, ...] = ("opus", "g722", "pcma", "pcmu")
     dtmf: Dtmf = "auto"
     max_calls: int = 8
-    limits: Limits = Limits()
-    rtcp_xr: bool = False
     incoming: tuple[IncomingRule, ...] = ()
     dnd_code: int = 486
     transfers: Transfers = "refuse"
@@ -112,8 +109,6 @@ def with_settings(
         codecs=settings.codecs,
         dtmf=settings.dtmf,
         max_calls=settings.max_calls,
-        limits=settings.limits,
-        rtcp_xr=settings.rtcp_xr,
         incoming=settings.incoming,
         dnd_code=settings.dnd_code,
         transfers=settings.transfers,

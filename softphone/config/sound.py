@@ -93,6 +93,26 @@ class EchoCancel(Strict):
         default=200,
         description="Longest echo that is cancelled if the mixer runs at 8000 Hz; above, it is found (milliseconds)",
     )
+    noise_suppression: bool = Field(
+        default=False, description="Take steady noise out of the microphone too; from 16000 Hz on (true or false)"
+    )
+
+
+class Talk(Strict):
+    """What counts as talking, and whether it is told."""
+
+    events: bool = Field(
+        default=False, description="Tell in every call who begins or stops to talk, `audio.talk` (true or false)"
+    )
+    hangover_ms: Annotated[int, Field(strict=True, ge=0, le=10_000)] = Field(
+        default=500, description="A shorter pause is part of what is said (milliseconds)"
+    )
+    margin_db: Annotated[float, Field(strict=True, ge=3, le=40, allow_inf_nan=False)] = Field(
+        default=9.0, description="How far above the noise a voice is (3 to 40 dB)"
+    )
+    floor_dbfs: Annotated[float, Field(strict=True, ge=-90, le=-10, allow_inf_nan=False)] = Field(
+        default=-55.0, description="Below this nobody talks (-90 to -10 dBFS)"
+    )
 
 
 class Media(Strict):
@@ -109,6 +129,7 @@ class Media(Strict):
     opus: Opus = Field(default=Opus(), description="The Opus encoder")
     jitter_buffer: JitterBuffer = Field(default=JitterBuffer(), description="Smooths late packets")
     echo_cancel: EchoCancel = Field(default=EchoCancel(), description="Echo cancellation on sound devices")
+    talk: Talk = Field(default=Talk(), description="What counts as talking, and whether it is told")
     recordings_dir: ConfigPath = Field(
         default_factory=default_recordings,
         description="Folder of recordings whose file name has no folder; default: $STATE_DIRECTORY/recordings, else"

@@ -108,6 +108,7 @@ Line = Annotated[str, Field(max_length=512), AfterValidator(_line)]
 PortNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
 LocalPort = Annotated[int, Field(strict=True, ge=0, le=65535)]
 Seconds = Annotated[float, Field(strict=True, gt=0, le=86_400 * 7, allow_inf_nan=False)]
+GainDb = Annotated[float, Field(strict=True, ge=-30, le=20, allow_inf_nan=False)]
 SecondsOrZero = Annotated[float, Field(strict=True, ge=0, le=86_400 * 7, allow_inf_nan=False)]
 
 

@@ -57,7 +57,6 @@ class AgentApi(Protocol):
         account: str | None = None,
         headers: dict[str, str] | None = None,
         ring_timeout_s: float | None = None,
-        max_duration_s: float | None = None,
         audio: AudioRoute | None = None,
     ) -> CallView: ...
 
@@ -116,6 +115,12 @@ class AgentApi(Protocol):
         """Without `record_id`: all of them. The files are complete when it returns."""
 
     async def set_audio(self, id: str, route: AudioRoute) -> None: ...
+
+    def set_gain(self, id: str, *, input_db: float | None = None, output_db: float | None = None) -> CallView: ...
+
+    def start_meter(self, id: str, *, interval_ms: int | None = None) -> CallView: ...
+
+    def stop_meter(self, id: str) -> None: ...
 
     def quality(self, id: str) -> dict[str, Any] | None: ...
 

@@ -131,13 +131,11 @@ class ControlClient:
         account: str | None = None,
         headers: Mapping[str, str] | None = None,
         ring_timeout_s: float | None = None,
-        max_duration_s: float | None = None,
         audio: Mapping[str, Any] | None = None,
     ) -> Json:
         """Places a call and returns it at once. `audio` is a route: `{"route": "device", "input": "USB Headset"}`."""
         body = {"target": target, "account": account, "headers": headers}
-        limits = {"ring_timeout_s": ring_timeout_s, "max_duration_s": max_duration_s}
-        return self._object("POST", "/v1/calls", body | limits | {"audio": audio})
+        return self._object("POST", "/v1/calls", body | {"ring_timeout_s": ring_timeout_s, "audio": audio})
 
     def wait(self, call: str, for_: str, *, timeout_s: float) -> Json:
         """The call when it is `answered` (or over) or has `ended`; after `timeout_s` seconds as it then stands."""
@@ -231,6 +229,16 @@ class ControlClient:
 
     def set_audio(self, call: str, route: Mapping[str, Any]) -> Json:
         return self._object("POST", _path("calls", call, "audio"), dict(route))
+
+    def set_gain(self, call: str, *, input_db: float | None = None, output_db: float | None = None) -> Json:
+        """dB; None leaves microphone (input) or loudspeaker (output) as it is."""
+        return self._object("PUT", _path("calls", call, "gain"), {"input_db": input_db, "output_db": output_db})
+
+    def start_meter(self, call: str, *, interval_ms: int | None = None) -> Json:
+        return self._object("PUT", _path("calls", call, "meter"), {"interval_ms": interval_ms})
+
+    def stop_meter(self, call: str) -> None:
+        self._request("DELETE", _path("calls", call, "meter"))
 
     def quality(self, call: str) -> Json | None:
         found = self._request("GET", _path("calls", call, "quality"))

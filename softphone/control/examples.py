@@ -51,7 +51,16 @@ CALL: Mapping[str, Any] = {
     "early_media": False,
     "plays": ["p1"],
     "records": [{"id": "r1", "file": "/var/lib/softphone/call.wav"}],
-    "audio": {"route": "null", "input": None, "output": None, "file": None, "loop": False},
+    "audio": {
+        "route": "null",
+        "input": None,
+        "output": None,
+        "file": None,
+        "loop": False,
+        "input_gain_db": 0.0,
+        "output_gain_db": 0.0,
+    },
+    "sound": {"device": "", "cause": "", "far_dbfs": -31.5, "near_dbfs": -96.0, "meter": None},
     "end": None,
     "quality": None,
 }

@@ -16,6 +16,7 @@ HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x
 HeaderLines = Annotated[dict[HeaderName, HeaderValue], Field(max_length=50)]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Text without control characters: nobody smuggles a line break into SIP."""
+GainDb = Annotated[float, Field(ge=-30, le=20)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=4096)]
 
 
@@ -42,6 +43,10 @@ class AudioRequest(Request):
     """file: what is played to the far end, a path on the daemon's machine."""
     loop: bool = False
     """file: whether it starts anew at its end."""
+    input_gain_db: GainDb = 0.0
+    """device: how much louder the microphone is heard, dB."""
+    output_gain_db: GainDb = 0.0
+    """device: how much louder the loudspeaker is, dB."""
 
     @model_validator(mode="after")
     def _fits(self) -> AudioRequest:
@@ -49,10 +54,32 @@ class AudioRequest(Request):
             raise ValueError("route `file` needs `file`, and no other route takes it")
         if self.route != "device" and (self.input is not None or self.output is not None):
             raise ValueError("only route `device` takes `input` and `output`")
+        if self.route != "device" and (self.input_gain_db or self.output_gain_db):
+            raise ValueError("only route `device` takes gains")
         return self
 
     def as_route(self) -> AudioRoute:
         return AudioRoute(**self.model_dump())
+
+
+class GainRequest(Request):
+    """How much louder than they are microphone and loudspeaker shall be, dB; what is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"output_db": -6.0}, {"input_db": 6.0}]})
+
+    input_db: GainDb | None = None
+    """The microphone, as the far end hears it."""
+    output_db: GainDb | None = None
+    """The loudspeaker."""
+
+
+class MeterRequest(Request):
+    """What to tell of a call beside who talks."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"interval_ms": 500}]})
+
+    interval_ms: Annotated[int, Field(ge=100, le=60_000)] | None = None
+    """How often `audio.level` is told; null: never."""
 
 
 class DialRequest(Request):
@@ -75,8 +102,6 @@ class DialRequest(Request):
     """Headers for the INVITE."""
     ring_timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     """How long it may ring; null takes the configured time."""
-    max_duration_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
-    """How long it may last once answered, 0 without end; null takes the configured time."""
     audio: AudioRequest | None = None
     """Where the sound goes; null takes the configured route."""
 

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 from softphone import events
 from softphone.aio import Timers
@@ -20,7 +19,6 @@ from softphone.engine.digits import DigitSender, Outcome
 from softphone.engine.ending import Ending
 from softphone.engine.headers import telling
 from softphone.engine.hold import Hold
-from softphone.engine.monitor import Watch
 from softphone.engine.place import Place
 from softphone.engine.sounds import Sounds
 from softphone.engine.timing import StartTimer, StopTimer, TimerFired
@@ -99,7 +97,6 @@ class Call:
         self._consulted: Call | None = None
         self._added: HeaderLines = NO_HEADERS  # for the message that the present command sends
         self._hold_headers: HeaderLines = NO_HEADERS
-        self._watch = Watch(call_id, account, world, self.end)
 
     # ---- beginnings
 
@@ -338,20 +335,16 @@ class Call:
         await self.sounds.set_route(route, live=self._state.phase == "active")
         self._route = route
 
+    def set_gains(self, input_db: float | None, output_db: float | None) -> None:
+        """Makes microphone and loudspeaker louder, dB (None: as they are). Raises Conflict."""
+        self.needs_media("have its gains set")
+        self._route = self.sounds.set_gains(self._route, input_db, output_db)
+
     def measure(self) -> StreamQuality | None:
         """The media's figures so far."""
         if self._leg is not None and not self._state.over:
             self._quality = self._leg.quality() or self._quality
         return self._quality
-
-    def watch(self, now_s: float) -> None:
-        """One look of the watchers; nothing needs watching before the answer, where ringing has its own limit."""
-        if self._state.phase == "active":
-            self._watch.look(now_s, self.measure(), self._media, held=bool(self._hold.by))
-
-    def figures(self) -> dict[str, Any] | None:
-        """The media's figures as everybody sees them; None while there is no media."""
-        return self._watch.figures(self.measure())
 
     # ---- the machine
 
@@ -415,12 +408,13 @@ class Call:
         self._consulted = None
         self.sounds.call_over()
         self._place.close()
+        quality = asdict(self._quality) if self._quality else None
         self._tell(
             events.CallEnded(
                 call=self.id,
                 account=self.account.id,
                 duration_s=round(self.duration_s, 3),
-                quality=self._watch.figures(self._quality),
+                quality=quality,
                 **asdict(ending),
             )
         )
@@ -469,6 +463,7 @@ class Call:
 
     def view(self) -> CallView:
         media = self._media
+        quality = self.measure()
         return CallView(
             id=self.id,
             account=self.account.id,
@@ -494,6 +489,7 @@ class Call:
             plays=self.sounds.plays(),
             records=self.sounds.records(),
             audio=self._route,
+            sound=self.sounds.view(self._place.leg),
             end=CallEnd(**asdict(self._end)) if self._end else None,
-            quality=self.figures(),
+            quality=asdict(quality) if quality else None,
         )

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from softphone import events
-from softphone.engine.views import AudioRoute, RecordEndView, RecordView
+from softphone.engine.device_line import DeviceLine
+from softphone.engine.metering import Metering
+from softphone.engine.views import AudioRoute, RecordEndView, RecordView, SoundView
 from softphone.engine.world import World
 from softphone.errors import Conflict, MediaError, NotFound, SoftphoneError, UsageError
 from softphone.media.files import AudioFile
 from softphone.media.player import PlayEnd, Player
-from softphone.media.ports import Device, PcmPort, Port
+from softphone.media.ports import PcmPort, Port
 from softphone.media.recorder import RecordEnd, Recorder
 from softphone.media.sources import Playlist, Source
 
@@ -51,7 +53,8 @@ class Sounds:
         self._plays: dict[str, _Play] = {}
         self._records: dict[str, _Record] = {}
         self._route = AudioRoute()
-        self._device: Device | None = None
+        self.line = DeviceLine(call_id, account_id, world, port)
+        self.metering = Metering(call_id, account_id, world, port)
         self._route_play: str | None = None
         self._over = False
         self._apart = False
@@ -61,9 +64,13 @@ class Sounds:
     def moved(self, port: Port) -> None:
         """The call has another port now; the graph has moved the connections already."""
         self._port = port
+        self.line.moved(port)
+        self.metering.moved(port)
 
     def answered(self) -> None:
         """From now on the route applies."""
+        if self._world.media.talk.events and not self.metering.view():
+            self.metering.begin(None)
         self._world.spawn(self._answered(), f"audio of call {self._call}")
 
     async def _answered(self) -> None:
@@ -72,11 +79,14 @@ class Sounds:
         except SoftphoneError as error:
             log.warning("call %s goes on without its audio route: %s", self._call, error)
             self._world.bus.publish(events.AudioFailed(call=self._call, account=self._account, cause=str(error)))
+            if self._route.route == "device" and not self._over and not self._apart:
+                self.line.wait_for(self._route, str(error))
 
     def call_over(self) -> None:
         """Ends everything; recordings are completed in the background."""
         self._over = True
         self._drop_route()
+        self.metering.end()
         for play in list(self._plays.values()):
             play.player.stop()
         for record in list(self._records.values()):
@@ -246,30 +256,54 @@ class Sounds:
         if self._over or self._apart:
             return
         if route.route == "device":
-            device = await self._world.mixer.open_device(route.input, route.output)
+            device = await self.line.find(route)
             if self._over or self._apart:
                 device.close()
                 return
             self._drop_route()
-            self._device = device
-            self._world.graph.bridge(device.port, self._port)
+            self.line.take(device, route)
             return
         self._drop_route()
         if route.route == "file" and route.file:
             self._route_play = await self.play(route.file, loop=route.loop)
 
     def _drop_route(self) -> None:
-        if self._device is not None:
-            self._world.graph.unbridge(self._device.port, self._port)
-            self._device.close()
-            self._device = None
+        self.line.drop()
         if self._route_play is not None:
             play = self._plays.get(self._route_play)
             self._route_play = None
             if play is not None:
                 play.player.stop()
 
+    def set_gains(self, route: AudioRoute, input_db: float | None, output_db: float | None) -> AudioRoute:
+        """The route with other gains (None: as they are), in force at once."""
+        if input_db is not None:
+            route = replace(route, input_gain_db=input_db)
+        if output_db is not None:
+            route = replace(route, output_gain_db=output_db)
+        self._route = route
+        self.line.set_gains(route)
+        self._tell(
+            events.AudioGain(
+                call=self._call,
+                account=self._account,
+                input_db=route.input_gain_db,
+                output_db=route.output_gain_db,
+            )
+        )
+        return route
+
     # ---- small things
+
+    def view(self, leg: Port) -> SoundView:
+        far_dbfs, near_dbfs = self._world.mixer.levels(leg)
+        return SoundView(
+            device=self.line.state,
+            cause=self.line.cause,
+            far_dbfs=far_dbfs,
+            near_dbfs=near_dbfs,
+            meter=self.metering.view(),
+        )
 
     def plays(self) -> list[str]:
         return list(self._plays)

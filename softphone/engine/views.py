@@ -145,6 +145,46 @@ class AudioRoute:
     """file: what is played to the far end."""
     loop: bool = False
     """file: whether it starts anew at its end."""
+    input_gain_db: float = 0.0
+    """device: how much louder than it is the far end hears the microphone, dB."""
+    output_gain_db: float = 0.0
+    """device: how much louder than it is the far end is heard at the loudspeaker, dB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterView:
+    """What is measured for a call, dBFS; -96 is silence."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    interval_ms: int | None
+    """How often `audio.level` is told; null: never."""
+    far_dbfs: float
+    """The far end: RMS over about 125 ms."""
+    far_peak_dbfs: float
+    far_talking: bool
+    near_dbfs: float
+    """All that goes to the far end: RMS over about 125 ms."""
+    near_peak_dbfs: float
+    near_talking: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundView:
+    """How the sound of a call fares."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    device: str = ""
+    """open; waiting, for a device that is not there (any more); empty where the call uses none."""
+    cause: str = ""
+    """Why it waits, in plain English."""
+    far_dbfs: float = -96.0
+    """The level of what comes from the far end, in this moment; -96 is silence."""
+    near_dbfs: float = -96.0
+    """The level of what goes to the far end, in this moment."""
+    meter: MeterView | None = None
+    """Smoothed levels and who talks, while that is measured (PUT /v1/calls/{id}/meter)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +260,7 @@ class CallView:
     """Ids of files being played to the far end."""
     records: list[RecordView] = field(default_factory=list)
     audio: AudioRoute = field(default_factory=AudioRoute)
+    sound: SoundView = field(default_factory=SoundView)
     end: CallEnd | None = None
     """None while the call runs."""
     quality: dict[str, Any] | None = None

@@ -74,6 +74,8 @@ class MediaGraph:
         self._taps = _Pairs()  # tapped, listener
         self._live = _Pairs()  # source, sink: what the mixer has
         self._drains: dict[Port, Port] = {}  # muted, where its sources go instead
+        self._gains: dict[tuple[Port, Port], float] = {}  # source, sink: dB, of direct connections
+        self._in_force: dict[tuple[Port, Port], float] = {}  # what the mixer has
 
     # ---- what callers ask for
 
@@ -84,6 +86,12 @@ class MediaGraph:
     def disconnect(self, source: Port, sink: Port) -> None:
         """`sink` no longer hears `source`, unless a tap still wants it to."""
         self._direct.discard(source, sink)
+        self._gains.pop((source, sink), None)
+        self._settle([sink])
+
+    def set_gain(self, source: Port, sink: Port, gain_db: float) -> None:
+        """How much louder `sink`, and each tap on it, hears `source` than it is, until they are disconnected."""
+        self._gains[source, sink] = gain_db
         self._settle([sink])
 
     def bridge(self, one: Port, other: Port) -> None:
@@ -179,6 +187,7 @@ class MediaGraph:
                     pair = (new if giver is old else giver, new if taker is old else taker)
                     pairs.add(*pair)
                     touched[pair[1]] = None
+        self._rename_gains(old, new)
         if drain := self._drains.pop(old, None):
             touched[drain] = None
             if new is not None:
@@ -186,6 +195,12 @@ class MediaGraph:
         touched |= dict.fromkeys(self._live.takers(old))  # heard through taps only
         touched[old] = None
         self._settle(touched)
+
+    def _rename_gains(self, old: Port, new: Port | None) -> None:
+        for source, sink in [pair for pair in self._gains if old in pair]:
+            gain_db = self._gains.pop((source, sink))
+            if new is not None:
+                self._gains[new if source is old else source, new if sink is old else sink] = gain_db
 
     def _settle(self, sinks: Iterable[Port]) -> None:
         """Brings these sinks and all that listen to them in step; disconnects before it connects."""
@@ -196,12 +211,28 @@ class MediaGraph:
             for source in self._live.givers(sink):
                 if source not in wanted:
                     self._live.discard(source, sink)
+                    self._in_force.pop((source, sink), None)
                     self._mixer.disconnect(source, sink)
         for sink, wanted in wrong:
             for source in wanted:
                 if (source, sink) not in self._live:
                     self._mixer.connect(source, sink)
                     self._live.add(source, sink)
+                self._level(source, sink)
+
+    def _level(self, source: Port, sink: Port) -> None:
+        """Brings the gain of a live connection in step."""
+        gain_db = self._gain(source, sink) if self._gains else 0.0
+        if gain_db != self._in_force.get((source, sink), 0.0):
+            self._in_force[source, sink] = gain_db
+            self._mixer.set_gain(source, sink, gain_db)
+
+    def _gain(self, source: Port, sink: Port) -> float:
+        """A tap hears what the tapped port hears."""
+        if (source, sink) in self._direct:
+            return self._gains.get((source, sink), 0.0)
+        heard = (self._gains.get((source, tapped)) for tapped in self._reach([sink], self._taps.givers))
+        return next((gain_db for gain_db in heard if gain_db is not None), 0.0)
 
     def _wanted(self, sink: Port) -> Ports:
         """Its own sources, and those of all that it taps; nothing to or from a port that is absent."""

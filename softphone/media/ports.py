@@ -75,6 +75,9 @@ class Mixer(Protocol):
     def disconnect(self, source: Port, sink: Port) -> None:
         """`sink` no longer hears `source`. Idempotent."""
 
+    def set_gain(self, source: Port, sink: Port, gain_db: float) -> None:
+        """How much louder `sink` hears `source`, which are connected, than it is; 0 after each `connect`."""
+
 
 class Device(Protocol):
     """A sound device that is open for somebody. Closing gives it back; the last one to close it closes it."""
@@ -82,14 +85,66 @@ class Device(Protocol):
     @property
     def port(self) -> Port: ...
 
+    def on_lost(self, callback: Callable[[Lost], None] | None) -> None:
+        """`callback(lost)` runs once when the device has stopped working; it is of no more use then."""
+
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A device that stopped working: its name, and why, in plain English."""
+
+    device: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How loud something is: RMS over about 125 ms and fading peak, dBFS (-96 for silence); whether somebody talks."""
+
+    rms_dbfs: float
+    peak_dbfs: float
+    talking: bool
+
+
+class Meter(Port, Protocol):
+    """A port that measures what it hears, by itself."""
+
+    def read(self) -> Level: ...
+
+    def close(self) -> None:
+        """Leaves the mixer. Idempotent; `on_talk` is called no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkSettings:
+    """What counts as talking: `margin_db` above the noise, not below `floor_dbfs`, with pauses up to `hangover_ms`."""
+
+    hangover_ms: int = 500
+    margin_db: float = 9.0
+    floor_dbfs: float = -55.0
+
+
 class SoundMixer(Mixer, Protocol):
-    """A mixer that can also open sound devices."""
+    """A mixer that can also open sound devices, and measure."""
 
     async def open_device(self, capture: str | None, playback: str | None) -> Device:
         """Opens devices by name (None: the default one). Raises MediaError that names what there is.
 
         That may take seconds; the mixer goes on meanwhile.
         """
+
+    async def open_loudspeaker(self, playback: str | None) -> Device:
+        """Opens a loudspeaker alone, or joins the calls that use it already. Raises MediaError."""
+
+    async def device_fault(self, capture: str | None, playback: str | None) -> str:
+        """Why devices could not be opened now, '' if they could. Asks the sound system and opens nothing for long."""
+
+    def open_meter(
+        self, name: str, *, talk: TalkSettings | None = None, on_talk: Callable[[bool], None] | None = None
+    ) -> Meter:
+        """A new meter. With `talk` it also looks for somebody who talks, and runs `on_talk(talking)` at changes."""
+
+    def levels(self, port: Port) -> tuple[float, float]:
+        """What comes from `port`, and what goes to it, in this moment: dBFS, -96 for silence."""

@@ -16,15 +16,14 @@ WARNINGS = frozenset(
         "account.connection_lost",
         "account.failed",
         "agent.config_rejected",
+        "audio.device_lost",
         "audio.failed",
         "call.digits_failed",
-        "call.media_silent",
-        "call.quality",
         "call.unencrypted",
         "provider.failed",
     }
 )
-DEBUG = frozenset({"account.registering"})
+DEBUG = frozenset({"account.registering", "audio.level", "audio.talk"})
 
 # A caller's PIN or card number; programs that need digits get them as events
 _HIDDEN = frozenset({"digit", "digits"})

@@ -53,6 +53,20 @@ def test_mute(phone: Phone) -> None:
     assert phone.agent.commands == [("mute", "c1"), ("unmute", "c1")]
 
 
+def test_volume(phone: Phone) -> None:
+    assert ask(phone, "volume").out == "c1: microphone +0 dB, loudspeaker +0 dB\n"
+    assert ask(phone, "volume", "c1", "--mic", "3", "--speaker", "-6").code == exits.OK
+    assert ask(phone, "volume", "--mic", "30").code == exits.REFUSED
+    assert phone.agent.commands == [("set_gain", "c1", 3.0, -6.0)]
+
+
+def test_levels(phone: Phone) -> None:
+    assert ask(phone, "levels").out == "c1: far end -96 dBFS, our side -96 dBFS\n"
+    assert ask(phone, "levels", "--off").out == "c1: measured no more\n"
+    assert ask(phone, "levels", "--off", "--talk").code == exits.USAGE
+    assert phone.agent.commands == [("stop_meter", "c1")]
+
+
 def test_a_transfer_is_followed_to_its_outcome(phone: Phone) -> None:
     ended = ask(phone, "transfer", "c1", "902", "--header", "X-Queue: 7")
     assert (ended.code, ended.out.splitlines()[-1]) == (exits.OK, "c1: transfer to 902 done (200 OK)")

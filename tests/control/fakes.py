@@ -133,10 +133,9 @@ class FakeAgent:
         account: str | None = None,
         headers: dict[str, str] | None = None,
         ring_timeout_s: float | None = None,
-        max_duration_s: float | None = None,
         audio: AudioRoute | None = None,
     ) -> CallView:
-        self._note("dial", target, account, headers, ring_timeout_s, max_duration_s, audio)
+        self._note("dial", target, account, headers, ring_timeout_s, audio)
         return self.add_call(remote=f"sip:{target}@pbx.example", called=target, audio=audio or AudioRoute())
 
     def add_call(self, **changes: Any) -> CallView:
@@ -289,6 +288,17 @@ class FakeAgent:
     async def set_audio(self, id: str, route: AudioRoute) -> None:
         self._note("set_audio", self.call(id).id, route)
         self.change_call(id, audio=route)
+
+    def set_gain(self, id: str, *, input_db: float | None = None, output_db: float | None = None) -> CallView:
+        self._note("set_gain", self.call(id).id, input_db, output_db)
+        return self.call(id)
+
+    def start_meter(self, id: str, *, interval_ms: int | None = None) -> CallView:
+        self._note("start_meter", self.call(id).id, interval_ms)
+        return self.call(id)
+
+    def stop_meter(self, id: str) -> None:
+        self._note("stop_meter", self.call(id).id)
 
     def quality(self, id: str) -> dict[str, Any] | None:
         return self.call(id).quality

@@ -55,6 +55,18 @@ def test_a_call_that_is_not_there(path: str) -> None:
     assert request("POST", f"/v1/calls/c9/{path}")[0] == 404
 
 
+def test_gains_and_meters() -> None:
+    status, _, commands, _ = request("PUT", "/v1/calls/c1/gain", {"output_db": -6.0})
+    assert (status, commands) == (200, [("set_gain", "c1", None, -6.0)])
+    assert request("PUT", "/v1/calls/c1/gain", {"input_db": 21.0})[0] == 422
+    status, _, commands, _ = request("PUT", "/v1/calls/c1/meter", {"interval_ms": 500})
+    assert (status, commands) == (200, [("start_meter", "c1", 500)])
+    assert request("PUT", "/v1/calls/c1/meter")[2] == [("start_meter", "c1", None)]
+    assert request("PUT", "/v1/calls/c1/meter", {"interval_ms": 99})[0] == 422
+    status, _, commands, _ = request("DELETE", "/v1/calls/c1/meter")
+    assert (status, commands) == (204, [("stop_meter", "c1")])
+
+
 def test_do_not_disturb() -> None:
     status, view, commands, _ = request("POST", "/v1/accounts/901/dnd", {"on": True})
     assert (status, view["dnd"], commands) == (200, True, [("set_dnd", "901@pbx.example", True)])

@@ -103,6 +103,7 @@ class FakeMixer:
         self.rate_hz = rate_hz
         self.edges: set[tuple[Port, Port]] = set()
         self.calls: list[str] = []
+        self.gains: dict[tuple[Port, Port], float] = {}
         self.pcm_ports: list[FakePcmPort] = []
         self.refuse: set[Port] = set()
 
@@ -126,6 +127,11 @@ class FakeMixer:
     def disconnect(self, source: Port, sink: Port) -> None:
         self.calls.append(f"-{source.name}>{sink.name}")
         self.edges.discard((source, sink))
+        self.gains.pop((source, sink), None)
+
+    def set_gain(self, source: Port, sink: Port, gain_db: float) -> None:
+        assert (source, sink) in self.edges
+        self.gains[source, sink] = gain_db
 
     def tick(self, frames: int = 1) -> None:
         for _ in range(frames):

@@ -47,6 +47,23 @@ def test_a_bridge_is_both_ways() -> None:
     assert w.edges() == set()
 
 
+def test_a_gain_follows_its_connection_and_is_heard_by_taps() -> None:
+    w = World()
+    w.graph.set_gain(w.mic, w.call, 6.0)
+    w.graph.connect(w.mic, w.call)
+    w.graph.tap_output(w.call, w.recorder)
+    w.graph.connect(w.prompt, w.call)
+    assert w.mixer.gains == {(w.mic, w.call): 6.0, (w.mic, w.recorder): 6.0}
+    w.graph.replace(w.call, w.other)
+    assert w.mixer.gains == {(w.mic, w.other): 6.0, (w.mic, w.recorder): 6.0}
+    w.graph.set_gain(w.mic, w.other, 0.0)
+    assert set(w.mixer.gains.values()) == {0.0}
+    w.graph.set_gain(w.mic, w.other, -3.0)
+    w.graph.disconnect(w.mic, w.other)
+    w.graph.connect(w.mic, w.other)
+    assert w.mixer.gains == {}
+
+
 def test_a_muted_port_gets_nothing_and_its_sources_go_to_the_drain() -> None:
     w = World()
     w.graph.connect(w.mic, w.call)

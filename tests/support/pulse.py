@@ -104,10 +104,7 @@ class SoundSystem:
 
     def start(self) -> None:
         """Starts the daemon; waits until it answers."""
-        sinks = "\n".join(
-            f"load-module module-null-sink sink_name={name} rate={RATE_HZ} channels=1 format=s16le norewinds=1"
-            for name in _SINKS
-        )
+        sinks = "\n".join(f"load-module {_sink(name)}" for name in _SINKS)
         script = self.folder / "pulse.pa"
         script.write_text(_SCRIPT.format(socket=self.socket, sinks=sinks))
         command = [
@@ -139,6 +136,15 @@ class SoundSystem:
     def pid(self) -> int:
         assert self._server is not None
         return self._server.pid
+
+    def unplug(self) -> None:
+        """All devices go away; the sound system goes on."""
+        self._control("unload-module", "module-null-sink")
+
+    def plug(self) -> None:
+        """They are there again."""
+        for sink in _SINKS:
+            self._control("load-module", *_sink(sink).split())
 
     def freeze(self) -> None:
         """It takes and gives no more sound, and says nothing."""
@@ -205,6 +211,10 @@ class SoundSystem:
 
     async def _client(self, *command: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(*command, env=os.environ | self._private)
+
+
+def _sink(name: str) -> str:
+    return f"module-null-sink sink_name={name} rate={RATE_HZ} channels=1 format=s16le norewinds=1"
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 from fastapi import Path
 from starlette.responses import Response
 
-from softphone.control.models import AudioRequest, PlayRequest, PlayStarted, RecordRequest, RecordStarted
+from softphone.control.models import (
+    AudioRequest,
+    GainRequest,
+    MeterRequest,
+    PlayRequest,
+    PlayStarted,
+    RecordRequest,
+    RecordStarted,
+)
 from softphone.control.routes.base import BAD_BODY, NO_CALL, WRONG_STATE, Agent, CallId, problems, reply, router
 from softphone.engine.views import CallView, RecordEndView
 
@@ -67,6 +75,25 @@ async def set_audio(agent: Agent, call_id: CallId, body: AudioRequest) -> Respon
     """Routes the call's sound elsewhere."""
     await agent.set_audio(call_id, body.as_route())
     return reply(agent.call(call_id))
+
+
+@routes.put("/v1/calls/{id}/gain", response_model=CallView, responses=ON_MEDIA)
+async def set_gain(agent: Agent, call_id: CallId, body: GainRequest) -> Response:
+    """Makes microphone and loudspeaker of the call louder or quieter, at once."""
+    return reply(agent.set_gain(call_id, input_db=body.input_db, output_db=body.output_db))
+
+
+@routes.put("/v1/calls/{id}/meter", response_model=CallView, responses=ON_MEDIA)
+async def start_meter(agent: Agent, call_id: CallId, body: MeterRequest | None = None) -> Response:
+    """Measures the call until DELETE or its end: `audio.talk` tells who talks, `audio.level` how loud both are."""
+    return reply(agent.start_meter(call_id, interval_ms=body.interval_ms if body else None))
+
+
+@routes.delete("/v1/calls/{id}/meter", status_code=204, responses=problems(**NO_CALL, **WRONG_STATE))
+async def stop_meter(agent: Agent, call_id: CallId) -> Response:
+    """Measures the call no more."""
+    agent.stop_meter(call_id)
+    return Response(status_code=204)
 
 
 @routes.get("/v1/calls/{id}/quality", response_model=dict[str, Any] | None, responses=problems(**NO_CALL))

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import pjsua2 as pj
 
 from softphone.errors import MediaError
-from softphone.media.ports import Absent, Device, PcmPort, Port
+from softphone.media.ports import Absent, Device, Meter, PcmPort, Port, TalkSettings
+from softphone.stacks.pjsip.meters import SILENCE_DBFS, Meters, dbfs
+from softphone.stacks.pjsip.mixer_port import BridgePort
+
+__all__ = ["BridgePort", "Opener", "PjMixer", "PjPcmPort"]
 
 log = logging.getLogger(__name__)
 
-
-class BridgePort:
-    """A place on the bridge. `media` is None once it is gone; connections then come to nothing."""
-
-    def __init__(self, name: str, media: Any) -> None:
-        self.name = name
-        self.media = media
-
-    def gone(self) -> None:
-        """PJSIP has taken, or is about to take, this port off the bridge."""
-        self.media = None
-
-    def __repr__(self) -> str:
-        return f"<port {self.name}>"
+_SINE = math.pi / math.sqrt(8)  # a sine's RMS to the mean of its absolute samples
 
 
 class PjPcmPort(BridgePort):
@@ -91,12 +83,23 @@ class PjPcmPort(BridgePort):
             self._pcm.close()
 
 
+class Opener(Protocol):
+    """Who opens sound devices for the mixer."""
+
+    async def open_device(self, capture: str | None, playback: str | None) -> Device: ...
+
+    async def open_loudspeaker(self, playback: str | None) -> Device: ...
+
+    async def device_fault(self, capture: str | None, playback: str | None) -> str: ...
+
+
 class PjMixer:
     """The one conference bridge, and the one descriptor that tells the loop of all PCM ports."""
 
-    def __init__(self, rate_hz: int, open_device: Callable[[str | None, str | None], Awaitable[Device]]) -> None:
+    def __init__(self, rate_hz: int, opener: Opener) -> None:
         self.rate_hz = rate_hz
-        self._open_device = open_device
+        self._opener = opener
+        self._meters = Meters(rate_hz)
         self.hub: Any = None
         self._drain: Any = None
         self._ports: dict[int, PjPcmPort] = {}
@@ -106,6 +109,7 @@ class PjMixer:
         self.hub = pj.PcmHub(4096)
         self._drain = _open_drain(self.rate_hz)
         asyncio.get_running_loop().add_reader(self.hub.fileno(), self._wake)
+        self._meters.start()
 
     def stop(self) -> None:
         """Closes what is still open; before libDestroy."""
@@ -114,6 +118,7 @@ class PjMixer:
         asyncio.get_running_loop().remove_reader(self.hub.fileno())
         for port in list(self._ports.values()):
             port.close()
+        self._meters.stop()
         self._drain.close()
         self._drain = self.hub = None
 
@@ -149,7 +154,27 @@ class PjMixer:
         return port
 
     async def open_device(self, capture: str | None, playback: str | None) -> Device:
-        return await self._open_device(capture, playback)
+        return await self._opener.open_device(capture, playback)
+
+    async def open_loudspeaker(self, playback: str | None) -> Device:
+        return await self._opener.open_loudspeaker(playback)
+
+    async def device_fault(self, capture: str | None, playback: str | None) -> str:
+        return await self._opener.device_fault(capture, playback)
+
+    def open_meter(
+        self, name: str, *, talk: TalkSettings | None = None, on_talk: Callable[[bool], None] | None = None
+    ) -> Meter:
+        return self._meters.open(name, talk, on_talk)
+
+    def levels(self, port: Port) -> tuple[float, float]:
+        if not isinstance(port, BridgePort) or port.media is None:
+            return SILENCE_DBFS, SILENCE_DBFS
+        try:
+            found = pj.portLevels(port.media)
+        except pj.Error:  # the call ended between two turns of the loop
+            return SILENCE_DBFS, SILENCE_DBFS
+        return dbfs(found.heard * _SINE), dbfs(found.said * _SINE)
 
     def forget(self, port: PjPcmPort) -> None:
         self._ports.pop(port.key, None)
@@ -171,6 +196,15 @@ class PjMixer:
             ends[0].stopTransmit(ends[1])
         except pj.Error as error:
             log.debug("%s was not disconnected from %s: %s", source.name, sink.name, error.reason)
+
+    def set_gain(self, source: Port, sink: Port, gain_db: float) -> None:
+        ends = _media(source, sink)
+        if ends is None:
+            return
+        try:
+            pj.setConnectionLevel(*ends, 10 ** (gain_db / 20))
+        except pj.Error as error:  # the call ended between two turns of the loop
+            log.info("the gain of %s to %s was not set: %s", source.name, sink.name, error.reason)
 
 
 def _media(source: Port, sink: Port) -> tuple[Any, Any] | None:

@@ -79,7 +79,7 @@ class PjStack:
     def __init__(self, options: StackOptions) -> None:
         self.options = options
         self._devices = Devices(options.media.echo_cancel, options.clock_rate_hz)
-        self.mixer = PjMixer(options.clock_rate_hz, self._open_device)
+        self.mixer = PjMixer(options.clock_rate_hz, self)
         self.hop: Hop
         self._endpoint: Any = None
         self._accounts: list[PjAccount] = []
@@ -211,10 +211,21 @@ class PjStack:
     def devices(self) -> list[SoundDevice]:
         return self._devices.list()
 
-    async def _open_device(self, capture: str | None, playback: str | None) -> Device:
+    # ---- what the mixer asks for
+
+    async def open_device(self, capture: str | None, playback: str | None) -> Device:
+        return await self._devices.open(self._manager(), capture, playback)
+
+    async def open_loudspeaker(self, playback: str | None) -> Device:
+        return await self._devices.open_loudspeaker(self._manager(), playback)
+
+    async def device_fault(self, capture: str | None, playback: str | None) -> str:
+        return await self._devices.fault(capture, playback)
+
+    def _manager(self) -> Any:
         if self._endpoint is None:
             raise MediaError("no sound device can be opened: the phone is not running")
-        return await self._devices.open(self._endpoint.audDevManager(), capture, playback)
+        return self._endpoint.audDevManager()
 
 
 def tls_library() -> str:

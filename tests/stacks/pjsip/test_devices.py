@@ -8,7 +8,7 @@ import re
 import pytest
 
 from softphone.errors import MediaError
-from softphone.stacks.pjsip import alsa, devices
+from softphone.stacks.pjsip import alsa, device_faults
 
 MIC, SPEAKER = "hw:CARD=A,DEV=0", "plughw:CARD=B,DEV=0"
 
@@ -32,11 +32,11 @@ def test_why_a_device_does_not_open(
 ) -> None:
     answers = {alsa.CAPTURE: microphone, alsa.PLAYBACK: loudspeaker}
     monkeypatch.setattr(alsa, "refusal", lambda name, stream: answers[stream])
-    assert re.search(says, devices._why_not((MIC, SPEAKER), in_use, "why", 16_000))
+    assert re.search(says, device_faults.why_not((MIC, SPEAKER), in_use, "why", 16_000))
 
 
 def test_cards_that_this_user_may_not_use_are_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alsa, "listed", list)
     monkeypatch.setattr(alsa, "cards_forbidden", lambda: True)
     with pytest.raises(MediaError, match="no microphone named 'hw:0' .*add the user to the group `audio`"):
-        devices._resolve("hw:0", "hw:0")
+        device_faults.resolve("hw:0", "hw:0")

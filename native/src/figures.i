@@ -1,5 +1,0 @@
-/* See figures.hpp. */
-%{
-#include "figures.hpp"
-%}
-%include "figures.hpp"

@@ -1,0 +1,46 @@
+"""What the phone can do with the sound of its calls beyond routing it: gains, levels, who talks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from softphone.engine.call import Call
+from softphone.engine.views import CallView
+from softphone.errors import UsageError
+
+LEAST_GAIN_DB, MOST_GAIN_DB = -30.0, 20.0
+
+
+class SoundCommands(ABC):
+    """Part of `Agent`. A call is named by its id; NotFound and Conflict (it has ended) are raised as everywhere."""
+
+    @abstractmethod
+    def _running(self, call_id: str) -> Call: ...
+
+    def set_gain(self, call_id: str, *, input_db: float | None = None, output_db: float | None = None) -> CallView:
+        """Makes the call's microphone (`input_db`) and loudspeaker louder or quieter, dB; None leaves one as it is.
+
+        Recordings are of what the two sides said: the loudspeaker's gain is not in them. Raises UsageError.
+        """
+        for gain_db in (input_db, output_db):
+            if gain_db is not None and not LEAST_GAIN_DB <= gain_db <= MOST_GAIN_DB:
+                raise UsageError(f"a gain is {LEAST_GAIN_DB:g} to {MOST_GAIN_DB:g} dB, not {gain_db:g}; see also mute")
+        call = self._running(call_id)
+        call.set_gains(input_db, output_db)
+        return call.view()
+
+    def start_meter(self, call_id: str, *, interval_ms: int | None = None) -> CallView:
+        """Measures the call: `audio.talk` tells who talks, `audio.level` each `interval_ms` how loud both sides are.
+
+        It goes on until `stop_meter` or the call's end; asking again sets another interval. Raises UsageError.
+        """
+        call = self._running(call_id)
+        call.needs_media("be measured")
+        call.sounds.metering.begin(interval_ms)
+        return call.view()
+
+    def stop_meter(self, call_id: str) -> None:
+        """Measures the call no more, unless `media.talk.events` wants it."""
+        call = self._running(call_id)
+        call.needs_media("be measured")
+        call.sounds.metering.stop()
