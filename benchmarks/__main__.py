@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.capacity import rounds
+from benchmarks.capacity import BOTH, rounds
+from benchmarks.crowd import BaresipAccounts, PjsuaAccounts, SoftphoneAccounts, registrations, set_ups
 from benchmarks.latency import measure
 from benchmarks.phones import pjsua_program
 from benchmarks.plan import FULL, QUICK, Plan
@@ -20,7 +22,9 @@ from benchmarks.results import Results, table_of
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description="The phone beside the C program pjsua.")
     parser.add_argument("--quick", action="store_true", help="under a minute: fewer calls, one round")
-    parser.add_argument("--only", choices=("calls", "times"), help="the cost of calls, or how long things take")
+    parser.add_argument(
+        "--only", choices=("calls", "times", "crowds"), help="the cost of calls, how long things take, or many at once"
+    )
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     parser.add_argument("--strict", action="store_true", help="end with 1 if an aim is missed")
@@ -37,10 +41,18 @@ def run(plan: Plan, only: str | None, console: Console) -> Results:
     if only != "times":
         say("pjsua from the same source")
         pjsua_program()
+    if only in (None, "calls"):
         for each in plan.comparisons:
-            found = rounds(each.settings, each.counts, repeats=plan.rounds, window_s=plan.window_s, say=say)
+            found = rounds(
+                each.settings, each.counts, repeats=plan.rounds, window_s=plan.window_s, say=say, apart=each.apart
+            )
             results.tables.append(table_of(each, found))
-    if only != "calls":
+    if only in (None, "crowds"):
+        amounts = plan.crowds
+        kinds = (SoftphoneAccounts, PjsuaAccounts, BaresipAccounts)
+        results.accounts = registrations(kinds, amounts.accounts, amounts.repeats, say)
+        results.set_ups = set_ups(BOTH, amounts.calls, amounts.repeats, say)
+    if only in (None, "times"):
         results.latency = measure(plan.amounts, say)
     return results
 
@@ -49,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     plan = QUICK if args.quick else FULL
     if args.rounds:
-        plan = Plan(plan.comparisons, args.rounds, plan.window_s, plan.amounts)
+        plan = replace(plan, rounds=args.rounds)
     try:
         results = run(plan, args.only, Console(stderr=True))
     except BenchError as error:

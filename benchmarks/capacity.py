@@ -1,7 +1,8 @@
 """What a call costs: processor time, memory, frames that come late; our phone and pjsua side by side.
 
 Both run at the same time with the same number of calls and are read at the same moments: what disturbs one disturbs
-the other, so their ratio holds on a busy machine too. Each round is two new processes.
+the other, so their ratio holds on a busy machine too. Each round is two new processes. Where one of them with its far
+end may need most of the machine (`apart`), they run one after the other, by turns.
 """
 
 from __future__ import annotations
@@ -45,23 +46,32 @@ class Sample:
 Round = list[Sample]
 
 
+Kind = type[Softphone] | type[Pjsua]
+BOTH: tuple[Kind, ...] = (Softphone, Pjsua)
+
+
 @contextmanager
-def both(settings: Settings) -> Iterator[tuple[Phone, Phone]]:
-    """Our phone and pjsua, each with a far end of its own, no calls yet."""
+def running(settings: Settings, kinds: Sequence[Kind]) -> Iterator[list[Phone]]:
+    """These phones, each with a far end of its own, no calls yet."""
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         wav = write_wav(Path(folder) / "speech.wav")
-        phones = []
-        for kind in (Softphone, Pjsua):
+        phones: list[Phone] = []
+        for kind in kinds:
             own = Path(folder) / kind.name
             own.mkdir()
             far = stack.enter_context(FarSide(settings.codec, own))
             phones.append(stack.enter_context(kind(far, settings, wav, own)))
-        yield phones[0], phones[1]
+        yield phones
 
 
-def one_round(settings: Settings, counts: Sequence[int], window_s: float) -> Round:
+def one_round(settings: Settings, counts: Sequence[int], window_s: float, *, apart: bool = False) -> Round:
     """Both phones from the start through growing numbers of calls."""
-    with both(settings) as phones:
+    groups = [[kind] for kind in BOTH] if apart else [BOTH]
+    return [sample for kinds in groups for sample in _grown(settings, kinds, counts, window_s)]
+
+
+def _grown(settings: Settings, kinds: Sequence[Kind], counts: Sequence[int], window_s: float) -> Round:
+    with running(settings, kinds) as phones:
         for phone in phones:
             phone.dial_up_to(1)  # what the first call of a process allocates is not the price of a call
         time.sleep(SETTLE_S)
@@ -108,10 +118,12 @@ class _Window:
         )
 
 
-def rounds(settings: Settings, counts: Sequence[int], *, repeats: int, window_s: float, say: Say) -> list[Round]:
+def rounds(
+    settings: Settings, counts: Sequence[int], *, repeats: int, window_s: float, say: Say, apart: bool = False
+) -> list[Round]:
     """So many rounds, told as they begin."""
     found = []
     for number in range(repeats):
         say(f"{settings.name}: round {number + 1} of {repeats}")
-        found.append(one_round(settings, counts, window_s))
+        found.append(one_round(settings, counts, window_s, apart=apart))
     return found

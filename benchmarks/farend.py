@@ -36,10 +36,11 @@ _STAMP = struct.Struct("@qq")
 
 @dataclass(slots=True)
 class Report:
-    """What the far end knows. `up`: calls that run; `confirmed`: those of them whose ACK came."""
+    """What the far end knows. `up`: calls that run; `confirmed`: those whose ACK came; `registered`: accounts."""
 
     up: int
     confirmed: int
+    registered: int
     heard: Heard = field(default_factory=Heard)
 
 
@@ -136,7 +137,8 @@ class FarEnd:
         return bool(words)
 
     def _report(self) -> Report:
-        report = Report(len(self._answerer.calls), len(self._answerer.confirmed))
+        taker = self._answerer
+        report = Report(len(taker.calls), len(taker.confirmed), len(taker.registered))
         for ear in self._ears.values():
             report.heard.add(ear)
         return report

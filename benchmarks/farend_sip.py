@@ -1,4 +1,5 @@
-"""Enough SIP (RFC 3261) to be called: INVITE is answered at once, ACK counted, BYE confirmed. Pure: text in, text out.
+"""Enough SIP (RFC 3261) to be called and registered with: INVITE and REGISTER are answered at once, ACK counted, BYE
+confirmed. Pure: text in, text out.
 
 Retransmissions are answered again with the same words; nothing is ever sent unasked. On loopback that is enough.
 """
@@ -13,13 +14,15 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is read of a request. `echoed` are the header lines that every response repeats."""
+    """What is read of a request. `echoed` are the header lines that every response repeats, `contact` is one too."""
 
     method: str
     call_id: str
     cseq: str
     echoed: tuple[str, ...]
     body: str
+    caller: str = ""
+    contact: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Request | None:
@@ -33,7 +36,9 @@ class Request:
         echoed = tuple(line for name, line in found if name in names)
         values = {name: line.partition(":")[2].strip() for name, line in found}
         call_id = values.get("call-id") or values.get("i", "")
-        return cls(start.partition(" ")[0], call_id, values.get("cseq", ""), echoed, body)
+        caller = (values.get("from") or values.get("f", "")).partition(";tag=")[0]
+        contact = next((line for name, line in found if name in ("contact", "m")), "")
+        return cls(start.partition(" ")[0], call_id, values.get("cseq", ""), echoed, body, caller, contact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,10 @@ def offered(sdp: str, codec: str) -> Media | None:
 
 @dataclass(slots=True)
 class Answerer:
-    """The calls as SIP sees them. `calls` are up (their INVITE came, no BYE yet); `confirmed` had their ACK."""
+    """The calls as SIP sees them. `calls` are up (their INVITE came, no BYE yet); `confirmed` had their ACK.
+
+    `registered`: who sent a REGISTER, each once.
+    """
 
     host: str
     sip_port: int
@@ -65,6 +73,7 @@ class Answerer:
     codec: str
     calls: dict[str, Media] = field(default_factory=dict)
     confirmed: set[str] = field(default_factory=set)
+    registered: set[str] = field(default_factory=set)
 
     def take(self, text: str) -> str:
         """The response to a message, or '' where none is due."""
@@ -77,6 +86,9 @@ class Answerer:
                 return ""
             case "INVITE":
                 return self._invite(request)
+            case "REGISTER":
+                self.registered.add(request.caller)
+                return self._response(request, "200 OK", contact=f"{request.contact};expires=3600")
             case "BYE":
                 self.calls.pop(request.call_id, None)
                 self.confirmed.discard(request.call_id)
@@ -106,12 +118,12 @@ class Answerer:
             )
         )
 
-    def _response(self, request: Request, status: str, body: str = "") -> str:
+    def _response(self, request: Request, status: str, body: str = "", contact: str = "") -> str:
         lines = [f"SIP/2.0 {status}"]
         for line in request.echoed:
             is_to = line.partition(":")[0].strip().lower() in ("to", "t")
             lines.append(f"{line};tag=far" if is_to and "tag=" not in line else line)
-        lines.append(f"Contact: <sip:far@{self.host}:{self.sip_port}>")
+        lines.append(contact or f"Contact: <sip:far@{self.host}:{self.sip_port}>")
         if body:
             lines.append("Content-Type: application/sdp")
         return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])

@@ -22,7 +22,7 @@ from softphone.control.client import ControlClient, ControlError
 
 HOST = "127.0.0.1"
 SECRET = "BENCH_SIP_SECRET"
-MAX_CALLS = 500
+MAX_CALLS = 600
 
 
 @functools.cache
@@ -63,6 +63,7 @@ _SAME_C = (
     *("--no-vad", "--ec-tail=0", "--snd-auto-close=-1"),
 )
 SAME = Settings("same settings, PCMU", "PCMU", Does.TALK, _SAME_OWN, _SAME_C)
+MANY = Settings("same settings, PCMU, many calls, one phone at a time", "PCMU", Does.TALK, _SAME_OWN, _SAME_C)
 PLAYING = Settings("same settings, PCMU, a file played to each call", "PCMU", Does.PLAY, _SAME_OWN, _SAME_C)
 DEFAULT_PCMU = Settings("each phone's defaults, PCMU", "PCMU")
 DEFAULT_OPUS = Settings("each phone's defaults, Opus", "opus")
@@ -95,6 +96,14 @@ class Phone(ABC):
 
     @abstractmethod
     def _wait_until_ready(self) -> None: ...
+
+    def call(self, count: int) -> None:
+        """Asks for so many calls, and waits for nothing."""
+        self._dial(count)
+
+    @abstractmethod
+    def hang_up_all(self) -> None:
+        """Asks for the end of every call."""
 
     @abstractmethod
     def _dial(self, count: int) -> None: ...
@@ -149,6 +158,10 @@ class Softphone(Phone):
         for _ in range(count):
             self.control.dial(f"sip:far@{HOST}:{self.far.port}")
 
+    def hang_up_all(self) -> None:
+        for call in self.control.calls():
+            self.control.hang_up(call["id"])
+
     def _talk(self) -> None:
         until(self._all_have_media, "media of all calls")
         os.kill(self.pid, signal.SIGUSR1)
@@ -192,7 +205,8 @@ class Pjsua(Phone):
         self._joined: set[str] = set()
         command = [
             *(pjsua_program(), "--null-audio", "--local-port=0", f"--bound-addr={HOST}", f"--ip-addr={HOST}"),
-            *("--no-tcp", "--no-tones", f"--max-calls={MAX_CALLS}", f"--play-file={wav}"),
+            *("--no-tcp", "--no-tones", f"--max-calls={MAX_CALLS}"),
+            *((f"--play-file={wav}",) if wav.exists() else ()),
             *("--log-level=1", "--app-log-level=1", *settings.c),
             *(("--auto-play",) if settings.does is Does.PLAY else ()),
         ]
@@ -204,6 +218,9 @@ class Pjsua(Phone):
     def _dial(self, count: int) -> None:
         for line in ("M", str(count), f"sip:far@{HOST}:{self.far.port}"):
             self.child.enter(line)
+
+    def hang_up_all(self) -> None:
+        self.child.enter("ha")
 
     def _talk(self) -> None:
         ports = until(self._ports, "pjsua's ports of all calls")

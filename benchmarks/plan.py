@@ -6,16 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.latency import Amounts
-from benchmarks.phones import DEFAULT_OPUS, DEFAULT_PCMU, PLAYING, SAME, UNTOLD_PCMU, Settings
+from benchmarks.phones import DEFAULT_OPUS, DEFAULT_PCMU, MANY, PLAYING, SAME, UNTOLD_PCMU, Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One table: settings, numbers of calls, and the ratio of processor time aimed at (None: for information)."""
+    """One table: settings, numbers of calls, and the ratio of processor time aimed at (None: for information).
+
+    `apart`: the phones run one after the other.
+    """
 
     settings: Settings
     counts: Sequence[int]
     aim: float | None = None
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Crowds:
+    """How many accounts register, and how many calls are set up in one go; each phone so many times."""
+
+    accounts: int
+    calls: int
+    repeats: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,7 @@ class Plan:
     rounds: int
     window_s: float
     amounts: Amounts
+    crowds: Crowds
 
 
 FULL = Plan(
@@ -35,10 +49,12 @@ FULL = Plan(
         Comparison(DEFAULT_OPUS, (25,), aim=0.4),
         Comparison(UNTOLD_PCMU, (50,)),
         Comparison(PLAYING, (50,)),
+        Comparison(MANY, (200, 500), apart=True),
     ),
     rounds=3,
     window_s=4.0,
     amounts=Amounts(requests=500, calls=60, churned=400, idle_s=10.0, starts=5),
+    crowds=Crowds(accounts=1000, calls=200, repeats=3),
 )
 
 QUICK = Plan(
@@ -50,6 +66,7 @@ QUICK = Plan(
     rounds=1,
     window_s=2.0,
     amounts=Amounts(requests=100, calls=15, churned=100, idle_s=3.0, starts=2),
+    crowds=Crowds(accounts=100, calls=50, repeats=1),
 )
 
 IDLE_AIM_PERCENT = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import rich.box
 from rich.console import Console
 from rich.table import Table as Grid
 
+from benchmarks.crowd import Crowd
 from benchmarks.latency import Latency
 from benchmarks.results import Results, Row, Table, Verdict
 from benchmarks.stats import Spread, Times
@@ -57,6 +59,12 @@ def show(results: Results, console: Console) -> None:
     )
     for table in results.tables:
         console.print(_calls(table), "")
+    if results.accounts:
+        console.print(_crowd("Accounts registered from the start of the process", "account", results.accounts), "")
+    if results.set_ups:
+        console.print(
+            _crowd("Calls asked for in one go and confirmed; CPU with hanging up", "call", results.set_ups), ""
+        )
     if results.latency is not None:
         console.print(_times(results.latency), "")
     console.print(_aims(results.verdicts()))
@@ -92,6 +100,14 @@ def _cells(row: Row) -> list[str]:
         str(row.ours_lost),
         str(row.c_lost),
     ]
+
+
+def _crowd(title: str, one: str, found: Sequence[Crowd]) -> Grid:
+    grid = _grid(title, "phone", f"{one}s", "a second", f"CPU ms/{one}", "memory MB")
+    for each in found:
+        rate = f"{each.per_s.middle:.0f} ({each.per_s.least:.0f}-{each.per_s.most:.0f})"
+        grid.add_row(each.phone, str(each.count), rate, f"{each.cpu_ms.middle:.2f}", f"{each.memory_mb.middle:.0f}")
+    return grid
 
 
 def _memory(found: Spread | None) -> str:

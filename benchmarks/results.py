@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.capacity import Round, Sample
+from benchmarks.crowd import Crowd
 from benchmarks.latency import Latency
 from benchmarks.phones import Pjsua, Softphone
 from benchmarks.plan import HELP_AIM_MS, IDLE_AIM_PERCENT, Comparison
@@ -59,6 +60,8 @@ class Results:
     machine: dict[str, str]
     tables: list[Table] = field(default_factory=list)
     latency: Latency | None = None
+    accounts: list[Crowd] = field(default_factory=list)
+    set_ups: list[Crowd] = field(default_factory=list)
 
     def verdicts(self) -> list[Verdict]:
         """Every aim that this run can judge."""

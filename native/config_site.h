@@ -48,6 +48,9 @@
  * default, which an offer with six codecs and SRTP exceeds. */
 #define PJSUA2_MAX_SDP_BUF_LEN          16000
 
+/* Extended reports (RFC 3611), for accounts that ask for them. */
+#define PJMEDIA_HAS_RTCP_XR             1
+
 /* DTLS-SRTP (RFC 5764), which WebRTC peers require. */
 #define PJMEDIA_SRTP_HAS_DTLS           1
 

@@ -27,7 +27,7 @@ from softphone.bus import Bus
 from softphone.config.accounts import Audio
 from softphone.config.model import Config
 from softphone.config.secrets import Secret
-from softphone.engine import fsm, policy
+from softphone.engine import fsm, limits, policy
 from softphone.engine.account import Account
 from softphone.engine.accounts import Accounts
 from softphone.engine.autoanswer import asked_s
@@ -35,6 +35,7 @@ from softphone.engine.call import Call
 from softphone.engine.conferences import Conferences
 from softphone.engine.expected import ExpectedCalls
 from softphone.engine.headers import checked
+from softphone.engine.monitor import Monitor
 from softphone.engine.views import (
     AccountCounts,
     AccountView,
@@ -90,6 +91,7 @@ class Agent(SoundCommands):
             calls=config.calls,
             media=config.media,
             sip=config.sip,
+            quality=config.quality,
             new_id=self._new_id,
             tasks=self._tasks,
         )
@@ -102,6 +104,7 @@ class Agent(SoundCommands):
         )
         self._conferences = Conferences(self._world)
         self._expected = ExpectedCalls(bus, self._new_id)
+        self._monitor = Monitor(self._calls.values)
         self._provisioner = Provisioner(config, bus, self._apply)
 
     def _new_id(self, prefix: str) -> str:
@@ -125,7 +128,7 @@ class Agent(SoundCommands):
         successor = Provisioner(config, self.bus, self._apply)
         later = [
             name
-            for name in ("sip", "calls", "media", "control", "log")
+            for name in ("sip", "calls", "media", "quality", "control", "log")
             if getattr(config, name) != getattr(self._started_with, name)
         ]
         before, self.config, self._provisioner = self._provisioner, config, successor
@@ -164,6 +167,7 @@ class Agent(SoundCommands):
         self._expected.close()
         await self._accounts.unregister_all()
         self._accounts.close()
+        self._monitor.close()
         await self._tasks.close()
         await self._stack.stop()
         self._state = "stopped"
@@ -226,12 +230,14 @@ class Agent(SoundCommands):
         account: str | None = None,
         headers: Mapping[str, str] | None = None,
         ring_timeout_s: float | None = None,
+        max_duration_s: float | None = None,
         audio: AudioRoute | None = None,
     ) -> CallView:
         """Calls a number, an extension or a SIP URI.
 
         account: id or username; None takes the first one that can call. headers: added to the INVITE.
-        ring_timeout_s: None means `calls.ring_timeout_s`. audio: None means the account's own route.
+        ring_timeout_s, max_duration_s (0: no limit): None means the account's, else those in `calls`.
+        audio: None means the account's own route.
         Raises UsageError, NotFound, Conflict (not registered, no room, stopping), SipError.
         """
         if self._state != "running":
@@ -242,10 +248,10 @@ class Agent(SoundCommands):
         self._room_for(owner)
         uri = target_uri(target, owner.settings.domain)
         extra = checked(headers or {})
-        limit_s = self._world.calls.ring_timeout_s if ring_timeout_s is None else ring_timeout_s
-        if limit_s <= 0:
-            raise UsageError("ring_timeout_s must be more than 0")
-        call = self._new_call(owner, fsm.CallState("dialing", True, limit_s, self._max_s), remote=uri, called=target)
+        state = limits.outgoing(
+            owner.settings, self._world.calls, ring_timeout_s=ring_timeout_s, max_duration_s=max_duration_s
+        )
+        call = self._new_call(owner, state, remote=uri, called=target)
         redirects = MAX_REDIRECTS if self._world.calls.follow_redirects else 0
         leg = owner.carrier.invite(OutgoingInvite(uri, extra, redirects), call)
         self._begin(call, audio)
@@ -268,7 +274,7 @@ class Agent(SoundCommands):
             expected_s=expected.after_s if expected else None,
             asked_s=asked,
         )
-        state = fsm.CallState("incoming", False, self._world.calls.answer_timeout_s, self._max_s)
+        state = limits.incoming(account.settings, self._world.calls)
         call = self._new_call(
             account,
             state,
@@ -284,7 +290,7 @@ class Agent(SoundCommands):
 
     def _transferred(self, account: Account, leg: Leg, target: str, origin: LegSink | None) -> LegSink:
         """The far end of a call sent us to `target`, and the account's policy has let the stack call there."""
-        state = fsm.CallState("dialing", True, self._world.calls.ring_timeout_s, self._max_s)
+        state = limits.outgoing(account.settings, self._world.calls)
         call = self._new_call(account, state, remote=target, called=target)
         self._begin(call, None)
         if isinstance(origin, Call):
@@ -327,11 +333,8 @@ class Agent(SoundCommands):
 
     def _begin(self, call: Call, audio: AudioRoute | None) -> None:
         self._calls[call.id] = call
+        self._monitor.wake()
         call.route(audio or _route(call.account.audio))
-
-    @property
-    def _max_s(self) -> float:
-        return self._world.calls.max_duration_s
 
     def _room_for(self, account: Account) -> None:
         if len(self._calls) >= self._world.calls.max_calls:

@@ -279,6 +279,37 @@ class CallMedia(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallMediaSilent(CallEvent):
+    """No RTP has arrived for `silent_s` seconds although it should (`silent`), or it arrives again (not `silent`).
+
+    `reports`: RTCP still came, so the far end lives. Held calls are silent by right and not told of.
+    """
+
+    type: ClassVar[str] = "call.media_silent"
+    silent: bool
+    silent_s: float
+    reports: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQuality(CallEvent):
+    """The estimated MOS of the last `window_s` seconds fell below `limit`, or is well above it again (`good`).
+
+    `direction`: received (as heard here) or sent (as heard there, by the far end's reports).
+    """
+
+    type: ClassVar[str] = "call.quality"
+    direction: str
+    good: bool
+    mos: float
+    limit: float
+    window_s: float
+    loss_percent: float
+    jitter_ms: float | None
+    rtt_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallHold(CallEvent):
     """Somebody holds the call, or resumed it. `by`: local or remote; both can hold at once."""
 

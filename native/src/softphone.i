@@ -9,6 +9,7 @@
 %include "pjsua2.i"
 %include "pcmport.i"
 %include "signalling.i"
+%include "figures.i"
 %include "logging.i"
 %include "sound.i"
 %include "level.i"

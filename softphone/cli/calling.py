@@ -40,6 +40,7 @@ class Plan:
     digits: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     ring_timeout_s: float | None = None
+    max_duration_s: float | None = None
     device: str | None = None
 
     @property
@@ -115,6 +116,7 @@ class Attempt:
             account=plan.account,
             headers=plan.headers or None,
             ring_timeout_s=plan.ring_timeout_s,
+            max_duration_s=plan.max_duration_s,
             audio=plan.audio,
         )
         self._call = view["id"]

@@ -34,6 +34,8 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "call.identity": lambda e: f"the far end is now {e['remote_name']} {e['remote']}".replace("  ", " "),
     "call.replaced": lambda e: f"goes on with {e['remote_name']} {e['remote']}".replace("  ", " "),
     "call.media": lambda e: _media(e),
+    "call.media_silent": lambda e: _silent(e),
+    "call.quality": lambda e: _quality(e),
     "call.hold": lambda e: _hold(e),
     "call.hold_failed": lambda e: f"not {'held' if e['held'] else 'resumed'}: {e['cause']}",
     "call.muted": lambda e: "muted: the far end hears nothing" if e["muted"] else "no longer muted",
@@ -109,6 +111,19 @@ def _media(e: Event) -> str:
     security = f"encrypted ({e['srtp']})" if e["srtp"] else "not encrypted"
     direction = "" if e["direction"] == "sendrecv" else f", {e['direction']}"
     return f"sound: {e['codec']} at {e['clock_rate_hz']} Hz, {security}{direction}"
+
+
+def _silent(e: Event) -> str:
+    if not e["silent"]:
+        return f"sound arrives again, after {show_duration(e['silent_s'])}"
+    alive = "; the far end still reports" if e["reports"] else ""
+    return f"no sound has arrived for {show_duration(e['silent_s'])}{alive}"
+
+
+def _quality(e: Event) -> str:
+    who = "heard here" if e["direction"] == "received" else "heard there"
+    what = "good again" if e["good"] else "poor"
+    return f"the sound {who} is {what}: MOS {e['mos']:.1f}, {e['loss_percent']:.1f} % lost"
 
 
 def _hold(e: Event) -> str:

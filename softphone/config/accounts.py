@@ -25,6 +25,7 @@ from softphone.config.types import (
     HostPorts,
     Line,
     PortNumber,
+    Seconds,
     SecondsOrZero,
     ShardField,
     SipUser,
@@ -126,6 +127,23 @@ class Audio(Strict):
         return self
 
 
+class Limits(Strict):
+    """Times of this account's calls, where they differ from those under `calls:`."""
+
+    ring_timeout_s: Seconds | None = Field(
+        default=None, description="An outgoing call that nobody answers is cancelled after this (seconds)"
+    )
+    answer_timeout_s: Seconds | None = Field(
+        default=None, description="An incoming call that nobody answers is refused after this (seconds)"
+    )
+    max_duration_s: SecondsOrZero | None = Field(
+        default=None, description="Longest connected call; 0: no limit (seconds)"
+    )
+    media_timeout_s: SecondsOrZero | None = Field(
+        default=None, description="Hang up when nothing has arrived for so long; 0: never (seconds)"
+    )
+
+
 class Select(Strict):
     """Extensions pulled from the PBX by search; without keys, every enabled extension of the domain."""
 
@@ -183,6 +201,10 @@ class AccountSettings(Strict):
     )
     max_calls: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         default=8, description="Calls of this account at once; further callers hear busy (calls)"
+    )
+    limits: Limits = Field(default=Limits(), description="Times of its calls, where they differ from those in `calls`")
+    rtcp_xr: bool = Field(
+        default=False, description="Exchange extended quality reports with the far end, RFC 3611 (true or false)"
     )
     incoming: tuple[IncomingRule, ...] = Field(
         default=(), description="Rules for incoming calls, the first that matches decides; without a match: ring"

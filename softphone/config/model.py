@@ -44,6 +44,7 @@ __all__ = [
     "Media",
     "Opus",
     "Provider",
+    "Quality",
     "RtpPorts",
     "Sip",
     "Talk",
@@ -178,6 +179,15 @@ class Calls(Strict):
     max_duration_s: SecondsOrZero = Field(
         default=0, description="Longest connected call, then it is hung up; 0: no limit (seconds)"
     )
+    media_silent_s: SecondsOrZero = Field(
+        default=10,
+        description="Tell when no sound has arrived for so long, unless the call is held; 0: do not (seconds)",
+    )
+    media_timeout_s: SecondsOrZero = Field(
+        default=60,
+        description="Hang up when neither RTP nor RTCP has arrived for so long in a call that is not held; 0: never"
+        " (seconds)",
+    )
     hold_music: ExistingFile | None = Field(
         default=None, description="Sound file that the far end hears while we hold it; none: silence (path)"
     )
@@ -186,6 +196,19 @@ class Calls(Strict):
     )
     drain_s: SecondsOrZero = Field(
         default=30, description="At stop, calls may go on for so long before they are hung up (seconds)"
+    )
+
+
+class Quality(Strict):
+    """How calls sound, by estimate (E-model): when to tell."""
+
+    mos_limit: Annotated[float, Field(ge=0, le=4.5)] = Field(
+        default=3.1,
+        description="Tell when the estimated MOS falls below this; 3.1: most listeners are dissatisfied; 0: do not"
+        " (1 to 4.5)",
+    )
+    window_s: Annotated[float, Field(ge=5, le=300)] = Field(
+        default=10, description="The last so many seconds are judged, and shown beside the whole call (seconds)"
     )
 
 
@@ -232,6 +255,7 @@ class Config(Strict):
     sip: Sip = Field(default=Sip(), description="The SIP side of this process, shared by all accounts")
     calls: Calls = Field(default=Calls(), description="Limits for all calls together")
     media: Media = Field(default_factory=lambda: Media(), description="Sound: mixer, RTP, codecs, recordings")
+    quality: Quality = Field(default=Quality(), description="How calls sound, by estimate: when to tell")
     control: Control = Field(default_factory=lambda: Control(), description="The local control API")
     log: Log = Field(default=Log(), description="What the daemon writes about itself")
 

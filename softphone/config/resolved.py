@@ -15,6 +15,7 @@ from softphone.config.accounts import (
     Codec,
     Dtmf,
     IncomingRule,
+    Limits,
     Reliable,
     Replaces,
     SessionTimer,
@@ -56,6 +57,8 @@ class ResolvedAccount:
     codecs: tuple[Codec, ...] = ("opus", "g722", "pcma", "pcmu")
     dtmf: Dtmf = "auto"
     max_calls: int = 8
+    limits: Limits = Limits()
+    rtcp_xr: bool = False
     incoming: tuple[IncomingRule, ...] = ()
     dnd_code: int = 486
     transfers: Transfers = "refuse"
@@ -109,6 +112,8 @@ def with_settings(
         codecs=settings.codecs,
         dtmf=settings.dtmf,
         max_calls=settings.max_calls,
+        limits=settings.limits,
+        rtcp_xr=settings.rtcp_xr,
         incoming=settings.incoming,
         dnd_code=settings.dnd_code,
         transfers=settings.transfers,

@@ -57,6 +57,7 @@ class AgentApi(Protocol):
         account: str | None = None,
         headers: dict[str, str] | None = None,
         ring_timeout_s: float | None = None,
+        max_duration_s: float | None = None,
         audio: AudioRoute | None = None,
     ) -> CallView: ...
 

@@ -131,11 +131,13 @@ class ControlClient:
         account: str | None = None,
         headers: Mapping[str, str] | None = None,
         ring_timeout_s: float | None = None,
+        max_duration_s: float | None = None,
         audio: Mapping[str, Any] | None = None,
     ) -> Json:
         """Places a call and returns it at once. `audio` is a route: `{"route": "device", "input": "USB Headset"}`."""
         body = {"target": target, "account": account, "headers": headers}
-        return self._object("POST", "/v1/calls", body | {"ring_timeout_s": ring_timeout_s, "audio": audio})
+        limits = {"ring_timeout_s": ring_timeout_s, "max_duration_s": max_duration_s}
+        return self._object("POST", "/v1/calls", body | limits | {"audio": audio})
 
     def wait(self, call: str, for_: str, *, timeout_s: float) -> Json:
         """The call when it is `answered` (or over) or has `ended`; after `timeout_s` seconds as it then stands."""

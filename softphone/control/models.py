@@ -102,6 +102,8 @@ class DialRequest(Request):
     """Headers for the INVITE."""
     ring_timeout_s: Annotated[float, Field(gt=0, le=3600)] | None = None
     """How long it may ring; null takes the configured time."""
+    max_duration_s: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    """How long it may last once answered, 0 without end; null takes the configured time."""
     audio: AudioRequest | None = None
     """Where the sound goes; null takes the configured route."""
 

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from softphone import events
 from softphone.aio import Timers
@@ -19,6 +20,7 @@ from softphone.engine.digits import DigitSender, Outcome
 from softphone.engine.ending import Ending
 from softphone.engine.headers import telling
 from softphone.engine.hold import Hold
+from softphone.engine.monitor import Watch
 from softphone.engine.place import Place
 from softphone.engine.sounds import Sounds
 from softphone.engine.timing import StartTimer, StopTimer, TimerFired
@@ -97,6 +99,7 @@ class Call:
         self._consulted: Call | None = None
         self._added: HeaderLines = NO_HEADERS  # for the message that the present command sends
         self._hold_headers: HeaderLines = NO_HEADERS
+        self._watch = Watch(call_id, account, world, self.end)
 
     # ---- beginnings
 
@@ -346,6 +349,15 @@ class Call:
             self._quality = self._leg.quality() or self._quality
         return self._quality
 
+    def watch(self, now_s: float) -> None:
+        """One look of the watchers; nothing needs watching before the answer, where ringing has its own limit."""
+        if self._state.phase == "active":
+            self._watch.look(now_s, self.measure(), self._media, held=bool(self._hold.by))
+
+    def figures(self) -> dict[str, Any] | None:
+        """The media's figures as everybody sees them; None while there is no media."""
+        return self._watch.figures(self.measure())
+
     # ---- the machine
 
     def _advance(self, what: fsm.Input) -> None:
@@ -408,13 +420,12 @@ class Call:
         self._consulted = None
         self.sounds.call_over()
         self._place.close()
-        quality = asdict(self._quality) if self._quality else None
         self._tell(
             events.CallEnded(
                 call=self.id,
                 account=self.account.id,
                 duration_s=round(self.duration_s, 3),
-                quality=quality,
+                quality=self._watch.figures(self._quality),
                 **asdict(ending),
             )
         )
@@ -463,7 +474,6 @@ class Call:
 
     def view(self) -> CallView:
         media = self._media
-        quality = self.measure()
         return CallView(
             id=self.id,
             account=self.account.id,
@@ -491,5 +501,5 @@ class Call:
             audio=self._route,
             sound=self.sounds.view(self._place.leg),
             end=CallEnd(**asdict(self._end)) if self._end else None,
-            quality=asdict(quality) if quality else None,
+            quality=self.figures(),
         )

@@ -17,7 +17,7 @@
 | no_common_media     | remote  | 488, 606: codecs or encryption do not match |
 | failed              | remote  | any other refusal or server fault |
 | unreachable         | network | no answer at all: name, route, certificate, or a dead link |
-| media_timeout       | local   | nothing was heard for too long |
+| media_timeout       | local   | neither RTP nor RTCP arrived for too long, and nobody held the call |
 | max_duration        | local   | the longest allowed call was reached |
 | shutdown            | local   | the agent stopped |
 | lost                | local   | the agent died; told by the journal at the next start |

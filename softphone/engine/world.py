@@ -9,7 +9,7 @@ from typing import Any
 
 from softphone.aio import Tasks
 from softphone.bus import Bus
-from softphone.config.model import Calls, Media, Sip
+from softphone.config.model import Calls, Media, Quality, Sip
 from softphone.media.graph import MediaGraph
 from softphone.media.ports import SoundMixer
 
@@ -24,6 +24,7 @@ class World:
     calls: Calls
     media: Media
     sip: Sip
+    quality: Quality
     new_id: Callable[[str], str]
     tasks: Tasks
 

@@ -45,6 +45,13 @@ async def announcement(call: ServiceCall) -> None:
     await call.hang_up("announcement over")
 
 
+async def silence(call: ServiceCall) -> None:
+    """Answer, and send neither sound nor reports: media that a firewall swallows."""
+    call.media.dead = True
+    await call.answer()
+    await call.leg.ended
+
+
 async def read_back(call: ServiceCall) -> None:
     """Answer, collect digits until # or a silence, send them back; then wait for more."""
     await call.answer()
@@ -105,6 +112,7 @@ SERVICES = (
     Service("9195", "announcement", "answers, plays four notes (0.8 s), hangs up", announcement),
     Service("9196", "echo", "answers and sends every packet back, whatever the codec", echo, any_codec=True),
     Service("9197", "tone", f"answers and plays {TONE_HZ} Hz (PCMU, PCMA)", play_tone),
+    Service("9198", "silence", "answers and sends neither RTP nor RTCP", silence, any_codec=True),
     Service("9199", "digits", "answers, collects digits until # or 3 s of silence, sends them back", read_back),
     Service("9404", "unknown", "404 Not Found", missing, any_codec=True),
     Service("9480", "no answer", "rings until the no-answer time, then 480", no_answer, any_codec=True),

@@ -19,6 +19,8 @@ WARNINGS = frozenset(
         "audio.device_lost",
         "audio.failed",
         "call.digits_failed",
+        "call.media_silent",
+        "call.quality",
         "call.unencrypted",
         "provider.failed",
     }

@@ -95,12 +95,15 @@ def test_everything_the_caller_wants_is_asked_for(tmp_path: Path) -> None:
             "X-A: b: c",
             "--ring-timeout",
             "30s",
+            "--max-duration",
+            "1h",
         ]
         ended = softphone("call", "9199", *args, "--for", "50ms", "--device", "default", socket=phone.path)
         assert ended.code == 0
         (dialled,) = phone.commands("dial")
         assert dialled[1:5] == ("9199", "902", {"X-A": "b: c"}, 30.0)
-        assert dialled[5].route == "device"
+        assert dialled[5] == 3600.0
+        assert dialled[6].route == "device"
         assert phone.commands("play") == [("play", "c1", str(sound), False)]
         assert phone.commands("send_digits") == [("send_digits", "c1", "12#", "auto", 160, 80)]
 

@@ -133,9 +133,10 @@ class FakeAgent:
         account: str | None = None,
         headers: dict[str, str] | None = None,
         ring_timeout_s: float | None = None,
+        max_duration_s: float | None = None,
         audio: AudioRoute | None = None,
     ) -> CallView:
-        self._note("dial", target, account, headers, ring_timeout_s, audio)
+        self._note("dial", target, account, headers, ring_timeout_s, max_duration_s, audio)
         return self.add_call(remote=f"sip:{target}@pbx.example", called=target, audio=audio or AudioRoute())
 
     def add_call(self, **changes: Any) -> CallView:

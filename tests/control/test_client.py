@@ -77,7 +77,14 @@ def test_what_it_commands() -> None:
         assert phone.refresh_provider()["state"] == "ok"
         phone.register("901")
         phone.unregister("901")
-        phone.dial("9196", account="901", headers={"X-A": "1"}, ring_timeout_s=5, audio={"route": "null"})
+        phone.dial(
+            "9196",
+            account="901",
+            headers={"X-A": "1"},
+            ring_timeout_s=5,
+            max_duration_s=90,
+            audio={"route": "null"},
+        )
         phone.answer("c1")
         phone.send_digits("c1", "12", method="info")
         assert phone.play("c1", "a.wav", loop=True)["id"] == "p1"
@@ -94,7 +101,7 @@ def test_what_it_commands() -> None:
         ("refresh_provider",),
         ("register", "901@pbx.example"),
         ("unregister", "901@pbx.example"),
-        ("dial", "9196", "901", {"X-A": "1"}, 5.0, AudioRoute()),
+        ("dial", "9196", "901", {"X-A": "1"}, 5.0, 90.0, AudioRoute()),
         ("answer", "c1"),
         ("send_digits", "c1", "12", "info", 160, 80),
         ("play", "c1", "a.wav", True),

@@ -67,17 +67,18 @@ def test_dial_passes_everything_on() -> None:
         "account": "901",
         "headers": {"X-Order": "17", "Subject": "Grüße"},
         "ring_timeout_s": 12.5,
+        "max_duration_s": 3600,
         "audio": {"route": "file", "file": "hello.wav", "loop": True},
     }
     status, call, commands, headers = request("POST", "/v1/calls", body, calls=0)
     route = AudioRoute(route="file", file="hello.wav", loop=True)
-    assert commands == [("dial", "9196", "901", {"X-Order": "17", "Subject": "Grüße"}, 12.5, route)]
+    assert commands == [("dial", "9196", "901", {"X-Order": "17", "Subject": "Grüße"}, 12.5, 3600.0, route)]
     assert (status, headers["location"]) == (201, "/v1/calls/c1")
     assert (call["id"], call["state"], call["audio"]["file"]) == ("c1", "dialing", "hello.wav")
 
 
 def test_dial_needs_a_target_only() -> None:
-    assert request("POST", "/v1/calls", {"target": "9196"})[2] == [("dial", "9196", None, None, None, None)]
+    assert request("POST", "/v1/calls", {"target": "9196"})[2] == [("dial", "9196", None, None, None, None, None)]
 
 
 def test_calls_and_one_call() -> None:

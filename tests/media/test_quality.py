@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
-from softphone.media.quality import StreamQuality, codec_factors, delay_impairment, e_model, mos
+from softphone.media.emodel import codec_factors, delay_impairment, e_model, mos
+from softphone.media.quality import PeerMetrics, StreamQuality
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,72 @@ def test_codecs_by_their_rtp_names() -> None:
     assert codec_factors("something") == codec_factors("PCMU")
 
 
+@pytest.mark.parametrize(
+    ("codec", "percents"),
+    # G.113 Appendix I, table I.4, random loss: 93.2 less Ie,eff
+    [("PCMU", {1: 89.6, 3: 83.1, 5: 77.4}), ("PCMA", {10: 66.1}), ("G729", {0: 82.2, 1: 78.0, 3: 70.7})],
+)
+def test_loss_by_codec(codec: str, percents: dict[int, float]) -> None:
+    for percent, r in percents.items():
+        assert e_model(loss_percent=percent, codec=codec) == pytest.approx(r, abs=0.05)
+
+
+@pytest.mark.parametrize(("delay_ms", "cost"), [(100, 0), (150, 0.16), (200, 3.04), (300, 14.76), (400, 24.07)])
+def test_delay_alone_follows_equation_7_27(delay_ms: float, cost: float) -> None:
+    """Idd worked out by hand; the echo terms, at default values, add a little to it."""
+    assert cost <= delay_impairment(delay_ms) <= cost + 7
+
+
+def test_burst_ratio_stops_where_the_equation_does() -> None:
+    assert e_model(loss_percent=5, burst_ratio=9) == e_model(loss_percent=5, burst_ratio=2)
+    assert e_model(loss_percent=5, burst_ratio=0.1) == e_model(loss_percent=5)
+
+
 def test_a_stream_in_figures() -> None:
-    quality = StreamQuality(codec="PCMU", rx_packets=980, rx_lost=20, rx_discarded=10, rtt_ms=40, jitter_buffer_ms=60)
+    quality = StreamQuality(
+        codec="PCMU", ptime_ms=20, rx_packets=980, rx_lost=20, rx_discarded=10, rtt_mean_ms=40, jitter_buffer_ms=60
+    )
     assert quality.loss_percent == 3.0
-    assert quality.r_factor == pytest.approx(e_model(loss_percent=3, delay_ms=80), abs=0.05)
-    assert quality.mos == pytest.approx(mos(e_model(loss_percent=3, delay_ms=80)), abs=0.005)
+    assert quality.delay_ms == 20 + 20 + 60  # half the round trip, the packet, the jitter buffer
+    assert quality.r_factor == pytest.approx(e_model(loss_percent=3, delay_ms=100), abs=0.05)
+    assert quality.mos == pytest.approx(mos(e_model(loss_percent=3, delay_ms=100)), abs=0.005)
     assert {"loss_percent", "r_factor", "mos"} <= asdict(quality).keys()
+
+
+def test_loss_in_bursts_costs_more_than_the_same_loss_by_chance() -> None:
+    scattered = StreamQuality(codec="PCMU", rx_packets=950, rx_lost=50, rx_loss_bursts=48)
+    bursty = StreamQuality(codec="PCMU", rx_packets=950, rx_lost=50, rx_loss_bursts=10)
+    assert scattered.mos is not None
+    assert bursty.mos is not None
+    assert scattered.mos == pytest.approx(mos(e_model(loss_percent=5)), abs=0.02)
+    assert bursty.mos < scattered.mos - 0.05
+
+
+def test_what_the_far_end_hears_is_known_by_its_reports() -> None:
+    unreported = StreamQuality(codec="PCMU", rx_packets=1000, tx_packets=1000)
+    assert (unreported.tx_loss_percent, unreported.tx_mos) == (None, None)
+    reported = StreamQuality(codec="PCMU", tx_packets=1000, tx_lost=100, rtcp_reports=3)
+    assert reported.tx_loss_percent == 10
+    assert reported.tx_mos == pytest.approx(mos(e_model(loss_percent=10)), abs=0.01)
+    assert reported.mos is None  # nothing was received here
+
+
+def test_an_extended_report_adds_what_came_too_late_there() -> None:
+    xr = PeerMetrics(
+        loss_percent=5,
+        discarded_percent=5,
+        burst_percent=0,
+        gap_percent=0,
+        burst_ms=0,
+        gap_ms=0,
+        rtt_ms=20,
+        end_system_ms=80,
+        jitter_buffer_ms=60,
+        jitter_buffer_max_ms=100,
+    )
+    quality = StreamQuality(codec="PCMU", tx_packets=1000, tx_lost=50, rtcp_reports=3, xr=xr)
+    assert quality.tx_loss_percent == 10
+    assert asdict(quality)["xr"]["jitter_buffer_ms"] == 60
 
 
 def test_before_the_first_packet_there_is_no_verdict() -> None:

@@ -55,6 +55,16 @@ def test_0007_a_late_destructor_leaves_the_next_account_alone() -> None:
     assert run_program("stale_account").json == {"same_id": True, "survived": True, "gone_when_told": True}
 
 
+def test_0020_the_jitter_of_opus_is_counted_by_its_own_clock() -> None:
+    """On one machine packets come within milliseconds of their time; by the wrong clock it was 35 ms."""
+    heard = run_program("opus_jitter").json
+    assert heard["codec"] == "opus"
+    assert heard["packets"] >= 100
+    assert heard["clock_rate_hz"] == 16_000
+    assert 0 <= heard["jitter_ms"] < 15
+    assert 0 <= heard["peer_jitter_ms"] < 25
+
+
 def test_a_call_looks_up_no_name_of_this_machine(tmp_path: Path) -> None:
     done = run_program("stale_call", env=preload("tell_lookups.c", tmp_path))
     assert platform.node() not in re.findall(r"looked up: (.*)", done.stderr)

@@ -45,6 +45,10 @@ def call(
     ring_timeout: Annotated[
         float | None, duration_option("--ring-timeout", "Give up ringing after so long; else as configured.")
     ] = None,
+    max_duration: Annotated[
+        float | None,
+        duration_option("--max-duration", "The phone ends it after so long, even if this command is gone."),
+    ] = None,
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="Sound device to speak by; `default` is one.")
     ] = None,
@@ -75,6 +79,7 @@ def call(
         digits=dtmf,
         headers=header_lines(header),
         ring_timeout_s=ring_timeout,
+        max_duration_s=max_duration,
         device=device,
     )
     settings = Settings.of(ctx, socket, as_json)

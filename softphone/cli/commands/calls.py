@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from softphone.cli.durations import show_duration
+from softphone.cli.figures import mos, quality_facts
 from softphone.cli.lazy import SETTINGS
 from softphone.cli.options import AsJson, CallId, Settings, Socket
 from softphone.cli.output import ago, print_facts, print_json, print_table
@@ -38,8 +39,8 @@ def _list(settings: Settings) -> None:
     if settings.json:
         print_json(found)
         return
-    rows = [[c["id"], c["direction"], c["state"], c["account"], far_end(c), lasted(c), media(c)] for c in found]
-    print_table(("call", "dir", "state", "account", "far end", "for", "sound"), rows, empty="no calls")
+    rows = [[c["id"], c["direction"], c["state"], c["account"], far_end(c), lasted(c), media(c), mos(c)] for c in found]
+    print_table(("call", "dir", "state", "account", "far end", "for", "sound", "MOS"), rows, empty="no calls")
 
 
 @app.command()
@@ -74,7 +75,6 @@ def media(call: Mapping[str, Any]) -> str:
 def facts(call: Mapping[str, Any]) -> dict[str, str]:
     """The call in words."""
     end = call["end"]
-    quality = call["quality"] or {}
     return {
         "call": f"{call['id']}, {'outgoing' if call['direction'] == 'out' else 'incoming'}",
         "state": call["state"],
@@ -90,7 +90,7 @@ def facts(call: Mapping[str, Any]) -> dict[str, str]:
         "records": "\n".join(f"{r['id']} {r['file']}" for r in call["records"]),
         "end": f"{end['reason']} by {end['by']}: {end['cause']}" if end else "",
         "SIP": f"{end['code']} {end['sip_reason']}" if end and end["code"] else "",
-        "quality": ", ".join(f"{k} {v}" for k, v in quality.items() if isinstance(v, int | float | str)),
+        **quality_facts(call["quality"]),
         "Call-ID": call["sip_call_id"],
         "headers": "\n".join(f"{name}: {value}" for name, values in call["headers"].items() for value in values),
     }

@@ -56,7 +56,12 @@ async def dial(agent: Agent, body: DialRequest) -> Response:
     """Places a call. Returns at once; wait on the call, or follow its events, to learn how it fares."""
     audio = body.audio.as_route() if body.audio else None
     call = agent.dial(
-        body.target, account=body.account, headers=body.headers, ring_timeout_s=body.ring_timeout_s, audio=audio
+        body.target,
+        account=body.account,
+        headers=body.headers,
+        ring_timeout_s=body.ring_timeout_s,
+        max_duration_s=body.max_duration_s,
+        audio=audio,
     )
     return reply(call, 201, {"Location": f"/v1/calls/{quote(call.id, safe='')}"})
 

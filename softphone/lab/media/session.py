@@ -69,6 +69,7 @@ class MediaSession:
 
     def __init__(self, host: str, on_digit: Callable[[str, int], None]) -> None:
         self.echo = False
+        self.dead = False  # what we would send, reports included, gets lost on the way
         self.received = 0
         self.sent = 0
         self.agreement: Agreement | None = None
@@ -153,7 +154,7 @@ class MediaSession:
         self._send(self._offsets.map(packet, self._stream), agreement)
 
     def _send(self, packet: RtpPacket, agreement: Agreement) -> None:
-        if not agreement.sending:
+        if not agreement.sending or self.dead:
             return
         data = bytes(packet)
         if self._outbound is not None:
@@ -170,6 +171,8 @@ class MediaSession:
 
     def _send_rtcp(self, data: bytes) -> None:
         agreement = self._now_agreed()
+        if self.dead:
+            return
         if self._outbound is not None:
             data = self._outbound.protect_rtcp(data)
         if agreement.rtcp_mux:

@@ -39,7 +39,7 @@ from softphone.stacks.base import (
     TransferAsked,
     TransferProgress,
 )
-from softphone.stacks.pjsip import messages
+from softphone.stacks.pjsip import figures, messages
 from softphone.stacks.pjsip.contacts import next_target
 from softphone.stacks.pjsip.failures import status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
@@ -259,31 +259,7 @@ class _Call(pj.Call):
 
     def measure(self) -> StreamQuality | None:
         """The figures of the audio stream; None where there is none. Any thread."""
-        try:
-            stat = self.getStreamStat(0)
-        except pj.Error:
-            return None
-        rtcp, buffer = stat.rtcp, stat.jbuf
-        rx, tx = rtcp.rxStat, rtcp.txStat
-        codec, clock_rate_hz = self._codec
-        # Opus timestamps count 48,000 a second whatever the bandwidth (RFC 7587 section 4.1); PJSIP takes them for
-        # counts of the bandwidth, and the jitter that it makes of that is none
-        timed = codec.lower() != "opus" or clock_rate_hz == 48_000
-        return StreamQuality(
-            codec=codec,
-            clock_rate_hz=clock_rate_hz,
-            rx_packets=rx.pkt,
-            rx_bytes=rx.bytes,
-            rx_lost=rx.loss,
-            rx_discarded=buffer.discard,
-            tx_packets=tx.pkt,
-            tx_bytes=tx.bytes,
-            tx_lost=tx.loss,
-            jitter_mean_ms=rx.jitterUsec.mean / 1000 if timed and rx.jitterUsec.n else None,
-            jitter_max_ms=rx.jitterUsec.max / 1000 if timed and rx.jitterUsec.n else None,
-            jitter_buffer_ms=float(buffer.avgDelayMsec) if rx.pkt else None,
-            rtt_ms=rtcp.rttUsec.mean / 1000 if rtcp.rttUsec.n else None,
-        )
+        return figures.measure(self.getId(), *self._codec)
 
 
 class PjLeg:

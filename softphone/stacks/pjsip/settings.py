@@ -196,6 +196,7 @@ def _credential(account: ResolvedAccount, algorithm: int) -> Any:
 def _account_media(config: Any, account: ResolvedAccount, options: StackOptions, way: Way) -> None:
     config.srtpUse = _SRTP[account.srtp]
     config.srtpSecureSignaling = 0  # whether keys may travel over plain SIP is the configuration's choice
+    config.rtcpXrEnabled = account.rtcp_xr
     rtp = config.transportConfig
     ports = options.media.rtp_ports
     rtp.port = ports.first

@@ -1,0 +1,5 @@
+/* See figures.hpp. */
+%{
+#include "figures.hpp"
+%}
+%include "figures.hpp"
