@@ -36,6 +36,7 @@ from softphone.engine.conferences import Conferences
 from softphone.engine.expected import ExpectedCalls
 from softphone.engine.headers import checked
 from softphone.engine.monitor import Monitor
+from softphone.engine.phonebook import Phonebook
 from softphone.engine.views import (
     AccountCounts,
     AccountView,
@@ -56,6 +57,7 @@ from softphone.kavkom.select import Selection
 from softphone.media.graph import MediaGraph
 from softphone.provisioning import Provisioner
 from softphone.stacks.base import IncomingInvite, Leg, LegSink, OutgoingInvite, Stack
+from softphone.tracing.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +108,7 @@ class Agent(SoundCommands):
         self._expected = ExpectedCalls(bus, self._new_id)
         self._monitor = Monitor(self._calls.values)
         self._provisioner = Provisioner(config, bus, self._apply)
+        self.tracing = Tracer(config.trace, bus, stack, Phonebook(self._accounts, self.call))
 
     def _new_id(self, prefix: str) -> str:
         self._ids[prefix] += 1
@@ -116,6 +119,7 @@ class Agent(SoundCommands):
     async def start(self) -> None:
         """Starts the stack and begins to register. Raises ConfigError where ports or addresses cannot be had."""
         await self._stack.start()
+        self.tracing.start()
         self._state = "running"
         self.bus.publish(events.AgentStarted(version=__version__))
         self._provisioner.start()
@@ -134,6 +138,7 @@ class Agent(SoundCommands):
         before, self.config, self._provisioner = self._provisioner, config, successor
         await before.stop()
         successor.start(before=before)
+        await self.tracing.configure(config.trace)
         self.bus.publish(events.ConfigReloaded(restart_needed=later))
         return later
 
@@ -169,6 +174,7 @@ class Agent(SoundCommands):
         self._accounts.close()
         self._monitor.close()
         await self._tasks.close()
+        await self.tracing.stop()
         await self._stack.stop()
         self._state = "stopped"
 
@@ -232,12 +238,14 @@ class Agent(SoundCommands):
         ring_timeout_s: float | None = None,
         max_duration_s: float | None = None,
         audio: AudioRoute | None = None,
+        trace: bool = False,
     ) -> CallView:
         """Calls a number, an extension or a SIP URI.
 
         account: id or username; None takes the first one that can call. headers: added to the INVITE.
         ring_timeout_s, max_duration_s (0: no limit): None means the account's, else those in `calls`.
         audio: None means the account's own route.
+        trace: keep the SIP messages of this call (see `tracing`), whatever else is traced.
         Raises UsageError, NotFound, Conflict (not registered, no room, stopping), SipError.
         """
         if self._state != "running":
@@ -252,6 +260,8 @@ class Agent(SoundCommands):
             owner.settings, self._world.calls, ring_timeout_s=ring_timeout_s, max_duration_s=max_duration_s
         )
         call = self._new_call(owner, state, remote=uri, called=target)
+        if trace:
+            self.tracing.follow(call.id)
         redirects = MAX_REDIRECTS if self._world.calls.follow_redirects else 0
         leg = owner.carrier.invite(OutgoingInvite(uri, extra, redirects), call)
         self._begin(call, audio)

@@ -58,6 +58,42 @@ class ConfigRejected(Event):
     cause: str
 
 
+# ---- the trace of SIP messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSwitched(Event):
+    """SIP messages are kept from now on, or no longer: all of them (`on`), or those of `accounts`."""
+
+    type: ClassVar[str] = "trace.switched"
+    on: bool
+    accounts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceCollectorFailed(Event):
+    """A warning: the HEP collector cannot be reached. What it misses is counted, not kept; said once per outage."""
+
+    type: ClassVar[str] = "trace.collector_failed"
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceCollectorBack(Event):
+    """The HEP collector can be reached again; `dropped` messages never came to it, counted from the start."""
+
+    type: ClassVar[str] = "trace.collector_back"
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceLost(Event):
+    """So many SIP messages are missing in the trace: too many came at once."""
+
+    type: ClassVar[str] = "trace.lost"
+    messages: int
+
+
 # ---- the PBX's API
 
 

@@ -13,3 +13,4 @@
 %include "logging.i"
 %include "sound.i"
 %include "level.i"
+%include "siptap.i"

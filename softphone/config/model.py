@@ -20,6 +20,7 @@ from softphone.config.places import default_socket
 from softphone.config.problems import Found, merged_error
 from softphone.config.secrets import Secret
 from softphone.config.sound import EchoCancel, JitterBuffer, Media, Opus, RtpPorts, Talk
+from softphone.config.trace import Hep, Trace
 from softphone.config.types import (
     BindAddresses,
     ConfigPath,
@@ -39,6 +40,7 @@ __all__ = [
     "Config",
     "Control",
     "EchoCancel",
+    "Hep",
     "JitterBuffer",
     "Log",
     "Media",
@@ -48,6 +50,7 @@ __all__ = [
     "RtpPorts",
     "Sip",
     "Talk",
+    "Trace",
     "is_loopback",
 ]
 
@@ -257,6 +260,7 @@ class Config(Strict):
     media: Media = Field(default_factory=lambda: Media(), description="Sound: mixer, RTP, codecs, recordings")
     quality: Quality = Field(default=Quality(), description="How calls sound, by estimate: when to tell")
     control: Control = Field(default_factory=lambda: Control(), description="The local control API")
+    trace: Trace = Field(default=Trace(), description="SIP messages for finding out what went wrong")
     log: Log = Field(default=Log(), description="What the daemon writes about itself")
 
     @model_validator(mode="after")

@@ -26,6 +26,10 @@ from pydantic_core import CoreSchema, core_schema
 from softphone.errors import ConfigError
 
 HIDDEN = "***"
+SECRET_NAME = (
+    r"(?:[\w.-]*[_.-])?(?:password|passwd|passphrase|secret|token|authorization|api[_-]?key|cookie|credentials?)"
+)
+"""A pattern, upper and lower case alike: a field, header or parameter of such a name holds a secret."""
 MAX_SECRET_BYTES = 64 * 1024
 _WAYS = "{env: NAME}, {file: PATH} or {credential: NAME}"
 _PLACES = ("env", "file", "credential")

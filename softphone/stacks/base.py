@@ -7,7 +7,7 @@ happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from softphone.config.resolved import ResolvedAccount
 from softphone.media.ports import Port, SoundMixer
 from softphone.media.quality import StreamQuality
+from softphone.tracing.message import SipMessage
 
 Headers = dict[str, list[str]]
 """Header name as received -> its values, in order."""
@@ -378,3 +379,9 @@ class Stack(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """`pjsip` (version), `codecs` (a list, preferred first), `openssl` (version)."""
+
+    def tap(self, receiver: Callable[[Sequence[SipMessage]], None] | None) -> None:
+        """From now on `receiver` gets each SIP message that travels, secrets and all, in order; None: nobody does."""
+
+    def tap_lost(self) -> int:
+        """Messages lost since the process began, because too many came at once."""

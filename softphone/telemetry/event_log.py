@@ -23,6 +23,8 @@ WARNINGS = frozenset(
         "call.quality",
         "call.unencrypted",
         "provider.failed",
+        "trace.collector_failed",
+        "trace.lost",
     }
 )
 DEBUG = frozenset({"account.registering", "audio.level", "audio.talk"})

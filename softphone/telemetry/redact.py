@@ -16,13 +16,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from softphone.config.secrets import HIDDEN, Secret
+from softphone.config.secrets import HIDDEN, SECRET_NAME, Secret
 
 GRAM = 4
 """Registered texts are found by their first four characters; a shorter one is masked by name and place only."""
 
-_NAME = r"(?:[\w.-]*[_.-])?(?:password|passwd|passphrase|secret|token|authorization|api[_-]?key|cookie|credentials?)"
-_SECRET_KEY = re.compile(_NAME, re.IGNORECASE)
+_SECRET_KEY = re.compile(SECRET_NAME, re.IGNORECASE)
 
 # Where a name may begin: not within a word, but right after an escape of a repr or JSON.
 _BEGIN = r"(?:(?<=\\[nrt])|(?<![\w.-]))"
@@ -36,7 +35,7 @@ _HEADER = re.compile(
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}")
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 _ASSIGNED = re.compile(
-    rf"{_BEGIN}({_NAME}(?:\s*=\s*|[\"']\s*[:=]\s*|:\s*(?=[\"'])))({_QUOTED}|[^\s,;&)}}\]\"']+)", re.IGNORECASE
+    rf"{_BEGIN}({SECRET_NAME}(?:\s*=\s*|[\"']\s*[:=]\s*|:\s*(?=[\"'])))({_QUOTED}|[^\s,;&)}}\]\"']+)", re.IGNORECASE
 )
 # None of the patterns can match a text without one of these; most texts cost a microsecond, not twenty-five.
 _SIGNS = ("passw", "passphrase", "secret", "token", "authori", "cookie", "credential", "key", "bearer", "basic")

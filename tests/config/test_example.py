@@ -20,6 +20,7 @@ _NOT_DEFAULT = {
     "accounts",
     "media.recordings_dir",
     "control.socket",
+    "trace.hep",
 }
 
 
@@ -97,7 +98,7 @@ def test_the_values_shown_are_the_defaults() -> None:
         for name, info in type(section).model_fields.items()
         if getattr(section, name) != info.get_default(call_default_factory=True, validated_data={})
     }
-    parts = {"provider", "media", "control"}  # those with such a key inside
+    parts = {"provider", "media", "control", "trace"}  # those with such a key inside
     assert different == _NOT_DEFAULT | parts
 
 

@@ -23,6 +23,7 @@ from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.mixer import PjMixer
 from softphone.stacks.pjsip.settings import StackOptions, endpoint_config
+from softphone.stacks.pjsip.siptap import Receiver, SipTap
 from softphone.stacks.pjsip.transports import Transports
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class PjStack:
         self._accounts: list[PjAccount] = []
         self._leaving: list[PjAccount] = []
         self.transports = Transports(options)
+        self._tap = SipTap()
         self._tasks = Tasks("pjsip stack")
         self._pins = set(range(1, 65536))
         self.names = Names()
@@ -105,6 +107,7 @@ class PjStack:
             finally:
                 self._devices.unhide()
             pj.installPins()
+            self._tap.install()
             pj.setKeepAlive(math.ceil(self.options.sip.keepalive_s))
             self.transports.open(endpoint)
             endpoint.libStart()
@@ -149,6 +152,7 @@ class PjStack:
         self._accounts, self._leaving = [], []
         await self._devices.close()
         self.mixer.stop()
+        self._tap.set(None)
         self.hop.close()
         endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
 
@@ -199,6 +203,14 @@ class PjStack:
     def on_device_failed(self, direction: int, place: int) -> None:
         """A sound device has stopped: unplugged, or its sound server is gone."""
         self._devices.failed(direction, place)
+
+    # ---- SIP messages as they travel
+
+    def tap(self, receiver: Receiver | None) -> None:
+        self._tap.set(receiver)
+
+    def tap_lost(self) -> int:
+        return self._tap.lost
 
     # ---- what there is
 

@@ -1,0 +1,81 @@
+"""SIP messages from PJSIP's threads to the loop, by the native tap (native/src/siptap.hpp)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+import pjsua2 as pj
+
+from softphone.tracing.message import Place, SipMessage
+
+WAITING = 4096
+WAITING_BYTES = 16_000_000
+"""What may wait for the loop; more is lost and counted."""
+BATCH = 50
+"""Messages handled at a stretch: some milliseconds, then the loop has time for others."""
+
+Receiver = Callable[[Sequence[SipMessage]], None]
+
+
+class SipTap:
+    """One for the process. Belongs to the loop's thread."""
+
+    def __init__(self) -> None:
+        self._receiver: Receiver | None = None
+        self._pending: deque[Any] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def install(self) -> None:
+        """Between libInit and libStart."""
+        pj.installTap()
+
+    def set(self, receiver: Receiver | None) -> None:
+        """Opens the tap for a receiver, or closes it; what is waiting is then dropped."""
+        self._receiver = receiver
+        if receiver is None:
+            self._close()
+        elif self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(pj.tapDescriptor(), self._wake)
+            pj.openTap(WAITING, WAITING_BYTES)
+
+    def _close(self) -> None:
+        pj.closeTap()
+        self._pending.clear()
+        if self._loop is not None:
+            self._loop.remove_reader(pj.tapDescriptor())
+            self._loop = None
+
+    def _wake(self) -> None:
+        """Messages wait. Those of the last batches come first, and while they last nobody drains: the native queue
+        is the one that is bounded."""
+        if self._pending:
+            return
+        self._pending.extend(pj.drainTap())
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._receiver is None or self._loop is None:
+            return
+        batch = [_message(*found) for found in islice(self._pending, BATCH)]
+        for _ in batch:
+            self._pending.popleft()
+        if batch:
+            self._receiver(batch)
+        if self._pending and self._loop is not None:
+            self._loop.call_soon(self._hand_over)
+
+    @property
+    def lost(self) -> int:
+        """Messages lost since the process began."""
+        return int(pj.tapLost())
+
+
+def _message(
+    time_us: int, sent: bool, transport: str, local: str, local_port: int, remote: str, remote_port: int, data: bytes
+) -> SipMessage:
+    return SipMessage(time_us, sent, transport.lower(), Place(local, local_port), Place(remote, remote_port), data)
