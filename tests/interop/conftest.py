@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.peers.asterisk.server import Asterisk
+from tests.interop.peers.kamailio.server import Kamailio
 from tests.interop.peers.kavkom_api import Extension, KavkomApi
 from tests.interop.peers.rtp import RtpEnd
 from tests.interop.peers.sipp.run import Sipp
@@ -34,6 +35,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.sections += [("the daemon's log", log[-_LOG_CHARS:]) for log in phones.logs()]
     if isinstance(pbx, Asterisk):
         report.sections.append(("Asterisk's log", pbx.test_log()[-_LOG_CHARS:]))
+    for name in ("kamailio", "other"):
+        if isinstance(proxy := item.funcargs.get(name), Kamailio):
+            report.sections.append(("Kamailio's log", proxy.log()[-_LOG_CHARS:]))
     if isinstance(sipp, Sipp):
         report.sections.append(("SIPp", sipp.story()[-_LOG_CHARS:]))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from softphone.testing.audio import heard_share, read_wav, speech_like, write_wav
 from tests.support.phone import Phone
 
-SAYS_S = 1.0
+SAYS_S = 1.5
 WAY_S = 1.0
 """There and back, with the delays of both jitter buffers."""
 
@@ -24,4 +24,4 @@ async def echoes(phone: Phone, call: str, folder: Path) -> bool:
     record = await phone.agent.record(call, str(heard), mode="stereo", max_duration_s=SAYS_S + WAY_S)
     await phone.agent.play(call, str(folder / f"{name}-said.wav"))
     await phone.told("record.ended", call=call, record=record, reason="max_duration")
-    return heard_share(said, read_wav(heard, channel=0), part_s=0.25) >= 0.6
+    return heard_share(said, read_wav(heard, channel=0), part_s=0.25) >= 0.4

@@ -140,12 +140,16 @@ def account_config(account: ResolvedAccount, options: StackOptions, way: Way) ->
     config.mwiConfig.enabled = False
     nat = config.natConfig
     nat.udpKaIntervalSec = math.ceil(options.sip.keepalive_s)
-    nat.contactRewriteUse = 1
+    # The registrar tells the address and port that our requests come from (rport, RFC 3581), and that is our Contact.
+    # PJSIP's own way to learn the port of a connection looks the domain's name up, on our thread, and connects there.
+    nat.contactRewriteUse = _ALWAYS
+    nat.contactUseSrcPort = 0
     nat.sdpNatRewriteUse = 0
     _account_media(config.mediaConfig, account, options, way)
     return config
 
 
+_ALWAYS = 2  # also where only the port differs, and for private addresses
 _COMMON_ROUTE, _ACCOUNT_ROUTE = 1, 2  # PJSUA_REG_USE_OUTBOUND_PROXY, PJSUA_REG_USE_ACC_PROXY
 
 

@@ -151,3 +151,8 @@ def test_media_speaks_the_ip_version_of_sip() -> None:
         assert media.ipv6Use == use
         rtp = media.transportConfig
         assert (rtp.boundAddress, rtp.publicAddress) == (address, address)
+
+
+def test_no_name_is_looked_up_for_a_contact() -> None:
+    made = config()
+    assert (made.natConfig.contactUseSrcPort, made.natConfig.contactRewriteUse) == (0, 2)
