@@ -37,6 +37,7 @@ from softphone.engine.expected import ExpectedCalls
 from softphone.engine.headers import checked
 from softphone.engine.monitor import Monitor
 from softphone.engine.phonebook import Phonebook
+from softphone.engine.ringer import Ringer
 from softphone.engine.views import (
     AccountCounts,
     AccountView,
@@ -86,10 +87,12 @@ class Agent(SoundCommands):
         self._ids: Counter[str] = Counter()
         self._calls: dict[str, Call] = {}
         self._ended: OrderedDict[str, tuple[float, CallView]] = OrderedDict()
+        graph = MediaGraph(stack.mixer)
         self._world = World(
             bus=bus,
             mixer=stack.mixer,
-            graph=MediaGraph(stack.mixer),
+            graph=graph,
+            ringer=Ringer(bus, stack.mixer, graph, self._tasks, config.ringer),
             calls=config.calls,
             media=config.media,
             sip=config.sip,
@@ -136,6 +139,7 @@ class Agent(SoundCommands):
             if getattr(config, name) != getattr(self._started_with, name)
         ]
         before, self.config, self._provisioner = self._provisioner, config, successor
+        self._world.ringer.default = config.ringer
         await before.stop()
         successor.start(before=before)
         await self.tracing.configure(config.trace)

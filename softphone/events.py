@@ -472,6 +472,15 @@ class AudioDeviceBack(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RingerFailed(CallEvent):
+    """An incoming call cannot be heard on the ringer's device; it rings in silence; the device is tried again."""
+
+    type: ClassVar[str] = "ringer.failed"
+    device: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudioGain(CallEvent):
     """The gains of the call's microphone and loudspeaker were changed, dB."""
 

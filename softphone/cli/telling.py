@@ -61,6 +61,7 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "audio.failed": lambda e: f"its sound device or file is missing: {e['cause']}",
     "audio.device_lost": lambda e: f"its sound device {e['device']} is gone: {e['cause']}; the call goes on",
     "audio.device_back": lambda e: "its sound device is back",
+    "ringer.failed": lambda e: f"it cannot be heard ringing on {e['device']}: {e['cause']}",
     "audio.gain": lambda e: f"microphone {e['input_db']:+g} dB, loudspeaker {e['output_db']:+g} dB",
     "audio.talk": lambda e: _talk(e),
     "audio.level": lambda e: f"far end {_level(e, 'far')}; our side {_level(e, 'near')}",

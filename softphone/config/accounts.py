@@ -16,6 +16,7 @@ from pydantic import (
 
 from softphone.config.problems import Found, merged_error
 from softphone.config.secrets import Secret
+from softphone.config.sound import Intercom, Ringer
 from softphone.config.types import (
     ExistingFile,
     GainDb,
@@ -237,6 +238,13 @@ class AccountSettings(Strict):
     audio: Audio = Field(
         default=Audio(),
         description="Where a call's sound goes: null (programs only), {device}, {input, output} or {file, loop}",
+    )
+    ringer: Ringer | None = Field(
+        default=None,
+        description="How this account's incoming calls ring here; null: as the whole phone's `ringer` says",
+    )
+    intercom: Intercom = Field(
+        default=Intercom(), description="Calls that the phone takes by itself: a chime first, a microphone that waits"
     )
     headers: dict[HeaderName, Line] = Field(
         default={}, description="SIP headers added to every INVITE of this account (name: value)"

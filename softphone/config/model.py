@@ -19,7 +19,7 @@ from softphone.config.accounts import Account
 from softphone.config.places import default_socket
 from softphone.config.problems import Found, merged_error
 from softphone.config.secrets import Secret
-from softphone.config.sound import EchoCancel, JitterBuffer, Media, Opus, RtpPorts, Talk
+from softphone.config.sound import EchoCancel, JitterBuffer, Media, Opus, Ringer, RtpPorts, Talk
 from softphone.config.trace import Hep, Trace
 from softphone.config.types import (
     BindAddresses,
@@ -47,6 +47,7 @@ __all__ = [
     "Opus",
     "Provider",
     "Quality",
+    "Ringer",
     "RtpPorts",
     "Sip",
     "Talk",
@@ -259,6 +260,7 @@ class Config(Strict):
     calls: Calls = Field(default=Calls(), description="Limits for all calls together")
     media: Media = Field(default_factory=lambda: Media(), description="Sound: mixer, RTP, codecs, recordings")
     quality: Quality = Field(default=Quality(), description="How calls sound, by estimate: when to tell")
+    ringer: Ringer = Field(default=Ringer(), description="How incoming calls are heard before anybody answers them")
     control: Control = Field(default_factory=lambda: Control(), description="The local control API")
     trace: Trace = Field(default=Trace(), description="SIP messages for finding out what went wrong")
     log: Log = Field(default=Log(), description="What the daemon writes about itself")

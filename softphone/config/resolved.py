@@ -25,6 +25,7 @@ from softphone.config.accounts import (
     Transport,
 )
 from softphone.config.secrets import Secret
+from softphone.config.sound import Intercom, Ringer
 
 Origin = Literal["static", "provider"]
 
@@ -67,6 +68,8 @@ class ResolvedAccount:
     session_expires_s: int = 1800
     reliable_provisional: Reliable = "supported"
     audio: Audio = Audio()
+    ringer: Ringer | None = None
+    intercom: Intercom = Intercom()
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -122,6 +125,8 @@ def with_settings(
         session_expires_s=settings.session_expires_s,
         reliable_provisional=settings.reliable_provisional,
         audio=settings.audio,
+        ringer=settings.ringer,
+        intercom=settings.intercom,
         headers=dict(settings.headers),
     )
 

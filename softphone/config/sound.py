@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from softphone.config.places import default_recordings
-from softphone.config.types import ConfigPath, PortNumber, Strict
+from softphone.config.types import ConfigPath, ExistingFile, GainDb, Line, PortNumber, Strict
 
 _RANGE = re.compile(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*")
 
@@ -112,6 +112,31 @@ class Talk(Strict):
     )
     floor_dbfs: Annotated[float, Field(strict=True, ge=-90, le=-10, allow_inf_nan=False)] = Field(
         default=-55.0, description="Below this nobody talks (-90 to -10 dBFS)"
+    )
+
+
+class Ringer(Strict):
+    """How incoming calls are heard before anybody answers them."""
+
+    device: Line | None = Field(
+        default=None, description="Loudspeaker that rings, whatever the call's own device is; null: none (ALSA name)"
+    )
+    file: ExistingFile | None = Field(
+        default=None, description="Sound file, again and again; null: a ring tone of the phone's own (path)"
+    )
+    gain_db: GainDb = Field(default=0.0, description="How much louder it rings (-30 to 20 dB)")
+
+
+class Intercom(Strict):
+    """Calls that the phone takes by itself, by a rule of `incoming` that answers."""
+
+    attention: Literal["none", "speaker", "caller", "both"] = Field(
+        default="none", description="Who hears a short chime before either side is heard: none, speaker, caller or both"
+    )
+    file: ExistingFile | None = Field(default=None, description="Sound file in place of the chime (path)")
+    microphone: Literal["open", "muted"] = Field(
+        default="open",
+        description="open, or muted until a talk button opens it (`softphone mute --off`, POST .../unmute)",
     )
 
 

@@ -20,6 +20,7 @@ from softphone.engine.digits import DigitSender, Outcome
 from softphone.engine.ending import Ending
 from softphone.engine.headers import telling
 from softphone.engine.hold import Hold
+from softphone.engine.intercom import Intercom
 from softphone.engine.monitor import Watch
 from softphone.engine.place import Place
 from softphone.engine.sounds import Sounds
@@ -127,6 +128,7 @@ class Call:
             )
         )
         if decision.why:
+            self.sounds.intercom = Intercom(self.account.intercom, self._world, lambda: self.mute(True))
             self._tell(
                 events.CallAutoAnswer(call=self.id, account=self.account.id, why=decision.why, after_s=decision.after_s)
             )
@@ -229,6 +231,7 @@ class Call:
             raise Conflict(f"call {self.id} is outgoing: only the far end can answer it")
         self._needs("answer", "incoming")
         self._added = headers
+        self.sounds.intercom = None  # somebody is there
         self._advance(fsm.AnswerWanted())
 
     def reject(self, code: int, reason: str = "", headers: HeaderLines = NO_HEADERS) -> None:
@@ -365,6 +368,8 @@ class Call:
         self._state, actions = fsm.step(self._state, what)
         if self._state.phase != before:
             log.info("call %s: %s -> %s", self.id, before, self._state.phase)
+            if before == "incoming":
+                self._world.ringer.stop(self.id)
         for action in actions:
             self._do(action)
 
@@ -392,6 +397,7 @@ class Call:
                 self._ended(ending)
             case fsm.SendRinging() if leg:
                 leg.ring()
+                self._world.ringer.ring(self.id, self.account.id, self.account.ringer)
             case fsm.SendAnswer() if leg:
                 leg.answer(self._added)
             case fsm.SendReject(code, reason) if leg:

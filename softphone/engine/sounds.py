@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from softphone import events
 from softphone.engine.device_line import DeviceLine
+from softphone.engine.intercom import Intercom
 from softphone.engine.metering import Metering
 from softphone.engine.views import AudioRoute, RecordEndView, RecordView, SoundView
 from softphone.engine.world import World
@@ -58,6 +59,8 @@ class Sounds:
         self._route_play: str | None = None
         self._over = False
         self._apart = False
+        self.intercom: Intercom | None = None  # set before an answer that nobody gave by hand
+        self._chiming: Intercom | None = None
 
     # ---- what the call tells
 
@@ -74,6 +77,24 @@ class Sounds:
         self._world.spawn(self._answered(), f"audio of call {self._call}")
 
     async def _answered(self) -> None:
+        intercom, self.intercom = self.intercom, None
+        if intercom is not None:
+            intercom.before(self.line)
+        await self._take_route()
+        if intercom is not None and not self._over:
+            self._chiming = intercom
+            await self._chime(intercom)
+
+    async def _chime(self, intercom: Intercom) -> None:
+        try:
+            await intercom.begin(self.line, self._port)
+        except SoftphoneError as error:
+            if self._over:
+                return
+            log.warning("call %s begins without its chime: %s", self._call, error)
+            self._tell(events.AudioFailed(call=self._call, account=self._account, cause=str(error)))
+
+    async def _take_route(self) -> None:
         try:
             await self._apply(self._route)
         except SoftphoneError as error:
@@ -86,6 +107,8 @@ class Sounds:
         """Ends everything; recordings are completed in the background."""
         self._over = True
         self._drop_route()
+        if self._chiming is not None:
+            self._chiming.stop()
         self.metering.end()
         for play in list(self._plays.values()):
             play.player.stop()

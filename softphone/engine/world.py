@@ -10,6 +10,7 @@ from typing import Any
 from softphone.aio import Tasks
 from softphone.bus import Bus
 from softphone.config.model import Calls, Media, Quality, Sip
+from softphone.engine.ringer import Ringer
 from softphone.media.graph import MediaGraph
 from softphone.media.ports import SoundMixer
 
@@ -25,6 +26,7 @@ class World:
     media: Media
     sip: Sip
     quality: Quality
+    ringer: Ringer
     new_id: Callable[[str], str]
     tasks: Tasks
 

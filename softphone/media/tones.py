@@ -89,6 +89,17 @@ def ringback(times: int | None = None) -> Tones:
     return Tones((Burst(1.0, (425,)), Burst(4.0)), times)
 
 
+def ring() -> Tones:
+    """What a bell sounds like here: two short trills, then a pause."""
+    trill = tuple(Burst(0.05, (760,) if n % 2 else (950,)) for n in range(8))
+    return Tones((*trill, Burst(0.2), *trill, Burst(2.0)))
+
+
+def attention() -> Tones:
+    """Before a call that nobody answered by hand is heard: a rising chime of half a second."""
+    return Tones((Burst(0.2, (660,)), Burst(0.3, (880,)), Burst(0.05)))
+
+
 def busy(times: int | None = None) -> Tones:
     """The European busy tone: 425 Hz, 0.5 s on, 0.5 s off (ITU-T E.180)."""
     return Tones((Burst(0.5, (425,)), Burst(0.5)), times)

@@ -25,6 +25,7 @@ WARNINGS = frozenset(
         "provider.failed",
         "trace.collector_failed",
         "trace.lost",
+        "ringer.failed",
     }
 )
 DEBUG = frozenset({"account.registering", "audio.level", "audio.talk"})

@@ -36,7 +36,7 @@ def found(folder: Path, text: str) -> list[tuple[int | None, str, str]]:
         # unknown keys
         ("spi: {}\n", 1, "spi", "did you mean `sip`?"),
         ("sip:\n  retry_min: 3\n", 2, "sip.retry_min", "did you mean `retry_min_s`?"),
-        ("zzzz: 1\n", 1, "zzzz", "known here: accounts, calls, control, log, media, provider, quality, sip"),
+        ("zzzz: 1\n", 1, "zzzz", "known here: accounts, calls, control, log, media, provider, quality, ringer, sip"),
         (f"accounts:\n- {STATIC}, trasnport: tls}}\n", 2, "accounts[0].trasnport", "did you mean `transport`?"),
         (f"accounts:\n- {STATIC}, tls: {{verfy: no}}}}\n", 2, "accounts[0].tls.verfy", "did you mean `verify`?"),
         (f"accounts:\n- {STATIC}, incoming: [{{form: x}}]}}\n", 2, "accounts[0].incoming[0].form", "`from`"),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from softphone.engine.views import AudioRoute
 from softphone.errors import UsageError
 from softphone.lab import Lab
-from softphone.testing.audio import level_dbfs, read_wav, speech_like, tone, write_wav
+from softphone.testing.audio import level_dbfs, read_wav, speech_like, strongest_tone, tone, write_wav
 from tests.e2e.test_devices import ANSWER, ANSWERING, KIOSK, SAID, THEM, arrives, heard_in, heard_share, hears, two_ends
 from tests.support.phone import Phone
 from tests.support.pulse import SoundSystem
@@ -182,3 +184,128 @@ def test_talk_is_told_in_every_call_where_the_configuration_says_so(act: Any, tm
         await phone.hung_up(near)
 
     act(scene, **ANSWERING, media={"talk": {"events": True}})
+
+
+# ---- the bell
+
+
+def trills(file: Path) -> float:
+    """How much of a recording is the ring tone's two frequencies, by power, 0 to 1."""
+    heard = read_wav(file)
+    power = np.abs(np.fft.rfft(heard.samples)) ** 2
+    hz = np.fft.rfftfreq(len(heard.samples), 1 / heard.rate_hz)
+    near = (np.abs(hz - 760) < 40) | (np.abs(hz - 950) < 40)
+    return float(power[near].sum() / max(power.sum(), 1e-9)) if level_dbfs(heard) > -60 else 0.0
+
+
+def test_the_bell_rings_on_its_own_device_until_the_call_is_answered(
+    act: Any, sound: SoundSystem, tmp_path: Path
+) -> None:
+    bell, talk, after = tmp_path / "bell.wav", tmp_path / "talk.wav", tmp_path / "after.wav"
+
+    async def scene(lab: Lab, phone: Phone) -> None:
+        async with sound.recording("desk_speaker", bell), sound.recording("speaker", talk):
+            out = phone.agent.dial("902", account="901", audio=AudioRoute())
+            ringing = (await phone.told("call.incoming"))["call"]
+            await sound.plays(1)
+            await phone.told("call.progress", call=out.id, code=180)
+            await asyncio.sleep(1.2)  # of the ring
+        phone.agent.answer(ringing)
+        await phone.told("call.answered", call=ringing)
+        await sound.used_by(1)
+        async with sound.recording("desk_speaker", after):
+            await asyncio.sleep(0.5)
+        assert (trills(bell) > 0.8, trills(talk), trills(after)) == (True, 0, 0)
+        await phone.hung_up(ringing)
+        second = phone.agent.dial("902", account="901", audio=AudioRoute())
+        await phone.told("call.incoming", count=2)
+        await sound.plays(1)
+        await phone.hung_up(second.id)
+        await sound.plays(0)
+
+    audio = {"input": "kiosk_mic", "output": "kiosk_speaker"}
+    act(scene, audio=audio, ringer={"device": "desk"})
+
+
+def test_a_bell_that_is_missing_is_told_and_rings_when_it_is_there(act: Any, sound: SoundSystem) -> None:
+    async def scene(lab: Lab, phone: Phone) -> None:
+        sound.kill()
+        phone.agent.dial("902", account="901")
+        failed = await phone.told("ringer.failed")
+        ringing = (await phone.told("call.incoming"))["call"]
+        assert (failed["call"], failed["device"]) == (ringing, "desk")
+        assert "desk cannot be opened" in failed["cause"]
+        sound.start()
+        await sound.plays(1)
+        phone.agent.answer(ringing)
+        await phone.told("call.answered", call=ringing)
+        await sound.plays(0)
+        assert len(phone.all("ringer.failed")) == 1
+
+    act(scene, ringer={"device": "desk"})
+
+
+def test_a_bell_that_shares_the_loudspeaker_of_calls_makes_way(act: Any, sound: SoundSystem) -> None:
+    """One call rings on the device that another one opens in both directions."""
+
+    async def scene(lab: Lab, phone: Phone) -> None:
+        phone.agent.dial("902", account="901", audio=AudioRoute())
+        phone.agent.dial("902", account="901", audio=AudioRoute())
+        first = (await phone.told("call.incoming", count=1))["call"]
+        second = (await phone.told("call.incoming", count=2))["call"]
+        await sound.plays(1)
+        phone.agent.answer(first)
+        await phone.told("call.answered", call=first)
+        await sound.used_by(1)
+        phone.agent.reject(second)
+        await phone.told("call.ended", call=second)
+        await phone.hung_up(first)
+        await sound.used_by(0)
+        assert not phone.all("ringer.failed")
+
+    act(scene, audio={"device": "desk"}, ringer={"device": "desk"})
+
+
+# ---- the intercom
+
+
+def test_an_intercom_chimes_before_anybody_is_heard_and_waits_for_the_talk_button(
+    act: Any, sound: SoundSystem, tmp_path: Path
+) -> None:
+    room = speech_like(9, seed=12)
+
+    async def scene(lab: Lab, phone: Phone) -> None:
+        async with sound.playing("room", room), sound.recording("speaker", tmp_path / "chime.wav"):
+            out = phone.agent.dial("902", account="901", audio=AudioRoute())
+            record = await phone.agent.record(out.id, "caller.wav", mode="stereo", max_duration_s=3)
+            near = (await phone.told("call.answered", by="local"))["call"]
+            await phone.told("call.muted", call=near, muted=True)
+            assert phone.agent.call(near).muted
+            ended = await phone.told("record.ended", record=record)
+            caller = read_wav(ended["file"], THEM)
+            assert strongest_tone(caller).share > 0.5
+            assert strongest_tone(caller).frequency_hz == pytest.approx(880, abs=15)
+            phone.agent.unmute(near)  # the talk button
+            assert heard_share(room, await hears(phone, out.id, SAID)) > 0.1
+        local = read_wav(tmp_path / "chime.wav")
+        assert strongest_tone(local).frequency_hz == pytest.approx(880, abs=15)
+        await phone.hung_up(near)
+
+    audio = {"input": "kiosk_mic", "output": "kiosk_speaker"}
+    intercom = {"attention": "both", "microphone": "muted"}
+    act(scene, **ANSWERING, audio=audio, intercom=intercom, media={"echo_cancel": {"enabled": False}})
+
+
+def test_a_call_that_somebody_answers_has_no_chime(act: Any, sound: SoundSystem) -> None:
+    async def scene(lab: Lab, phone: Phone) -> None:
+        phone.agent.dial("902", account="901", audio=AudioRoute())
+        near = (await phone.told("call.incoming"))["call"]
+        phone.agent.answer(near)
+        await phone.told("call.answered", call=near)
+        await sound.used_by(1)
+        assert not phone.agent.call(near).muted
+        await phone.hung_up(near)
+
+    audio = {"input": "kiosk_mic", "output": "kiosk_speaker"}
+    intercom = {"attention": "both", "microphone": "muted"}
+    act(scene, incoming=[{"action": "answer", "after_s": 30}], audio=audio, intercom=intercom)

@@ -177,6 +177,10 @@ class SoundSystem:
         """Waits until so many pairs of devices are open."""
         await _until(lambda: self.users() == (pairs, pairs), f"{pairs} open pairs of devices")
 
+    async def plays(self, streams: int) -> None:
+        """Waits until so many streams play."""
+        await _until(lambda: self.users()[0] == streams, f"{streams} streams that play")
+
     def echo_path(self, *, delay_ms: int, volume_percent: int) -> None:
         """The kiosk's microphone hears its loudspeaker from now on. Before anything else is open."""
         options = [f"latency_msec={delay_ms}", "adjust_time=0", f"rate={RATE_HZ}", "channels=1"]
