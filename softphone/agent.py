@@ -56,6 +56,7 @@ from softphone.engine.world import World, iso
 from softphone.errors import Conflict, NotFound, UsageError
 from softphone.kavkom.select import Selection
 from softphone.media.graph import MediaGraph
+from softphone.network import Addresses, AddressWatch
 from softphone.provisioning import Provisioner
 from softphone.stacks.base import IncomingInvite, Leg, LegSink, OutgoingInvite, Stack
 from softphone.tracing.tracer import Tracer
@@ -106,7 +107,9 @@ class Agent(SoundCommands):
             on_incoming=self._incoming,
             on_transferred=self._transferred,
             on_secret=self._fresh_secret,
+            on_moved=self._moved,
         )
+        self._addresses = AddressWatch(self._network_changed)
         self._conferences = Conferences(self._world)
         self._expected = ExpectedCalls(bus, self._new_id)
         self._monitor = Monitor(self._calls.values)
@@ -124,6 +127,7 @@ class Agent(SoundCommands):
         await self._stack.start()
         self.tracing.start()
         self._state = "running"
+        self._addresses.start()
         self.bus.publish(events.AgentStarted(version=__version__))
         self._provisioner.start()
 
@@ -170,6 +174,7 @@ class Agent(SoundCommands):
         """Hangs up, unregisters, and ends the stack. Idempotent."""
         if self._state == "stopped":
             return
+        self._addresses.close()
         await self._provisioner.stop()
         if self._calls or self._state != "draining":
             await self.drain(0)
@@ -181,6 +186,16 @@ class Agent(SoundCommands):
         await self.tracing.stop()
         await self._stack.stop()
         self._state = "stopped"
+
+    # ---- the network
+
+    def _network_changed(self, before: Addresses, after: Addresses) -> None:
+        self.bus.publish(events.NetworkChanged(before=list(before.all), after=list(after.all), out=list(after.out)))
+        self._accounts.network_changed()
+
+    def _moved(self, account: Account) -> None:
+        for call in [call for call in self._calls.values() if call.account.id == account.id]:
+            call.renew()
 
     # ---- accounts
 

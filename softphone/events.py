@@ -94,6 +94,19 @@ class TraceLost(Event):
     messages: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkChanged(Event):
+    """This machine's addresses (`before`, `after`) or its default routes have changed.
+
+    `out` are its addresses along the default routes. Accounts that this concerns register anew, and their calls follow.
+    """
+
+    type: ClassVar[str] = "network.changed"
+    before: list[str]
+    after: list[str]
+    out: list[str]
+
+
 # ---- the PBX's API
 
 

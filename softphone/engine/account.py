@@ -36,6 +36,9 @@ class Owner(Protocol):
 
     def transferred(self, account: Account, leg: Leg, target: str, origin: LegSink | None) -> LegSink: ...
 
+    def moved(self, account: Account) -> None:
+        """The account is at another address of ours now: its calls have to follow."""
+
     def fetch_secret(self, account: Account) -> None:
         """Fetch the account's password anew; ends in `update` or `secret_stays`."""
 
@@ -65,6 +68,7 @@ class Account:
         self._since_s: float | None = None
         self._on_unregistered: Callable[[], None] | None = None
         self._dnd = False
+        self._moved = False  # our address has changed, and the calls do not know yet
 
     @property
     def id(self) -> str:
@@ -106,6 +110,23 @@ class Account:
         """Take our contact back. `done()` runs when the registrar has answered, or cannot be reached."""
         self._on_unregistered = done
         self._advance(reg.UnregisterWanted())
+
+    def network_changed(self) -> None:
+        """This machine's addresses have changed: registers anew where that concerns this account."""
+        if (carrier := self._carrier) is None:
+            return
+        moved = carrier.moved()
+        self._moved = self._moved or moved
+        if self.settings.register:
+            self._advance(reg.NetworkChanged(moved))
+        elif moved:
+            carrier.prepare(self._settled)
+
+    def _settled(self) -> None:
+        """After a move requests leave from the new address; the calls are told."""
+        if self._moved:
+            self._moved = False
+            self._owner.moved(self)
 
     def close(self) -> None:
         """Leaves the stack. Calls that are up go on without the account."""
@@ -211,6 +232,7 @@ class Account:
                 publish(
                     events.AccountRegistered(account=self.id, expires_s=expires_s, address=address, preferred=preferred)
                 )
+                self._settled()
             case reg.TellPassedOver(failure):
                 self._since_s = None
                 publish(

@@ -20,7 +20,10 @@ UNREGISTER_PATIENCE_S = 3.0
 
 
 class Accounts:
-    """The accounts by id. `on_incoming` and `on_transferred` take new legs; `on_secret` fetches passwords."""
+    """The accounts by id. `on_incoming` and `on_transferred` take new legs; `on_secret` fetches passwords.
+
+    `on_moved` lets the calls of an account follow to another address of ours.
+    """
 
     def __init__(
         self,
@@ -30,12 +33,14 @@ class Accounts:
         on_incoming: Callable[[Account, Leg, IncomingInvite], LegSink],
         on_transferred: Callable[[Account, Leg, str, LegSink | None], LegSink],
         on_secret: Callable[[Account], None],
+        on_moved: Callable[[Account], None],
     ) -> None:
         self._stack = stack
         self._world = world
         self._on_incoming = on_incoming
         self._on_transferred = on_transferred
         self._on_secret = on_secret
+        self._on_moved = on_moved
         self._all: dict[str, Account] = {}
         self.left_out: dict[str, str] = {}
         """Accounts that could not be set up, and why. Each `apply` tries them again."""
@@ -85,6 +90,10 @@ class Accounts:
 
         account.unregister(gone)
 
+    def network_changed(self) -> None:
+        for account in self._all.values():
+            account.network_changed()
+
     async def unregister_all(self) -> None:
         """Takes every contact back; waits at most UNREGISTER_PATIENCE_S for the registrars."""
         waiting = []
@@ -112,6 +121,9 @@ class Accounts:
 
     def transferred(self, account: Account, leg: Leg, target: str, origin: LegSink | None) -> LegSink:
         return self._on_transferred(account, leg, target, origin)
+
+    def moved(self, account: Account) -> None:
+        self._on_moved(account)
 
     def fetch_secret(self, account: Account) -> None:
         self._on_secret(account)

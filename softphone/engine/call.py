@@ -249,6 +249,11 @@ class Call:
         self._needs("redirect", "incoming")
         self._advance(fsm.RedirectWanted(target))
 
+    def renew(self) -> None:
+        """Our address has changed: tells the far end where its sound should go now. Before the answer nothing can."""
+        if self._leg is not None and self._state.phase == "active":
+            self._leg.renew()
+
     def hold(self, held: bool, headers: HeaderLines = NO_HEADERS) -> None:
         """Holds or resumes; `call.hold` or `call.hold_failed` tells how it went. Raises Conflict."""
         self._needs("hold" if held else "resume", "active")

@@ -44,12 +44,19 @@ class UnregisterWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """This machine's addresses or routes are others now. `moved`: so is our address on the way to the registrar."""
+
+    moved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SecretStays:
     """The secret was fetched anew and is the same, or cannot be fetched: the refusal stands."""
 
 
 ReportInput = RegistrationOk | RegistrationFailed | PreferredAnswers | ConnectionLost | ProbeAnswered
-Input = RegisterWanted | UnregisterWanted | SecretStays | TimerFired | ReportInput
+Input = RegisterWanted | UnregisterWanted | SecretStays | NetworkChanged | TimerFired | ReportInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,8 @@ def step(state: RegistrationState, what: Input) -> Step:
             return _lost(state, cause)
         case ProbeAnswered():
             return _probe_answered(state)
+        case NetworkChanged(moved):
+            return _network_changed(state, moved)
         case SecretStays():
             return _give_up_on_secret(state)
         case TimerFired(name):
@@ -281,6 +290,18 @@ def _go_home(state: RegistrationState) -> Step:
     if state.phase != "registered":
         return state, _NOTHING
     return replace(state, phase="registering"), (*_QUIET, *_send(state, "first"))
+
+
+def _network_changed(state: RegistrationState, moved: bool) -> Step:
+    """A new address means a new contact over a new connection. Where it is the old one, the link has to prove itself;
+    and what failed before may succeed now, except for a refused password."""
+    refused = state.failure is not None and state.failure.auth
+    if (state.phase == "failed" and not refused) or (moved and state.phase in ("registered", "registering")):
+        begun = replace(state, phase="registering", failures=0)
+        return begun, (*_QUIET, ResetConnection(), *_send(state))
+    if state.phase == "registered" and state.probe_s > 0:
+        return state, (StopTimer("probe"), SendProbe(), StartTimer("probe_deadline", state.probe_timeout_s))
+    return state, _NOTHING
 
 
 def _probe_answered(state: RegistrationState) -> Step:

@@ -295,6 +295,9 @@ class Leg(Protocol):
     def hold(self, held: bool, headers: HeaderLines = NO_HEADERS) -> None:
         """Holds (sendonly) or resumes by re-INVITE. Reports MediaChanged, or HoldRefused."""
 
+    def renew(self) -> None:
+        """Sends a re-INVITE with our present address for signalling and sound. Reports MediaChanged."""
+
     def transfer(self, target: str, headers: dict[str, str]) -> None:
         """Asks the far end to call `target` (REFER, RFC 3515). Reports TransferProgress."""
 
@@ -331,8 +334,14 @@ class StackAccount(Protocol):
 
     def unregister(self) -> None: ...
 
-    def prepare(self) -> None:
-        """For an account that does not register: finds the way to its first hop, so that calls can be placed."""
+    def prepare(self, done: Callable[[], None] | None = None) -> None:
+        """For an account that does not register: finds the way to its first hop, so that calls can be placed.
+
+        `done()` runs when that is known.
+        """
+
+    def moved(self) -> bool:
+        """Whether our address on the way to the registrar in use is another than when it was chosen."""
 
     def update(self, settings: ResolvedAccount) -> None:
         """Takes new settings; running calls go on as they are. The engine registers anew afterwards."""

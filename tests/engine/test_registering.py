@@ -10,6 +10,7 @@ from softphone.engine import registering as reg
 from softphone.engine.registering import (
     FetchSecret,
     GiveUp,
+    NetworkChanged,
     RegisterWanted,
     RegistrationState,
     ResetConnection,
@@ -199,3 +200,31 @@ def test_without_failback_it_stays() -> None:
 def test_a_refresh_answered_elsewhere_is_news() -> None:
     state, _ = play(NEW, RegisterWanted(), RegistrationOk(300, "192.0.2.1:5060"))
     assert TellRegistered(300, "192.0.2.9:5060") in play(state, RegistrationOk(300, "192.0.2.9:5060"))[1]
+
+
+# ---- this machine's addresses change
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_what_failed_is_tried_at_once(moved: bool) -> None:
+    failed, _ = play(NEW, RegisterWanted(), SILENT)
+    state, actions = play(failed, NetworkChanged(moved))
+    assert actions == [ResetConnection(), TellRegistering(), SendRegister(), StartTimer("answer", 8.0)]
+    assert (state.phase, state.failures) == ("registering", 0)
+
+
+def test_a_new_address_is_registered_over_a_new_connection() -> None:
+    state, actions = play(registered(), NetworkChanged(moved=True))
+    assert actions[:3] == [ResetConnection(), TellRegistering(), SendRegister()]
+    assert state.phase == "registering"
+
+
+def test_the_same_address_has_the_link_prove_itself() -> None:
+    before = registered()
+    state, actions = play(before, NetworkChanged(moved=False))
+    assert (state, actions) == (before, [SendProbe(), StartTimer("probe_deadline", 8.0)])
+
+
+def test_a_refused_password_is_not_tried_on_every_network() -> None:
+    refused, _ = play(NEW, RegisterWanted(), REFUSED)
+    assert play(refused, NetworkChanged(moved=True)) == (refused, [])

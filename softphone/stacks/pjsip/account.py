@@ -38,6 +38,7 @@ from softphone.stacks.pjsip.leg import PjLeg, _Call
 from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.registrars import Registrars, Target, find_targets
 from softphone.stacks.pjsip.settings import Way, account_config, tls_name
+from softphone.stacks.pjsip.where import local_address
 
 if TYPE_CHECKING:
     from softphone.stacks.pjsip.stack import PjStack
@@ -214,6 +215,11 @@ class PjAccount:
             log.warning("account %s: a REGISTER could not be abandoned: %s", self.settings.id, error.reason)
         self.native.round += 1
 
+    def moved(self) -> bool:
+        at = self._registrars.current
+        now = local_address(at.address, at.port) if at else ""
+        return at is not None and now not in ("", at.local)
+
     def seek_preferred(self) -> None:
         self._look(self._seek_preferred(), "look for the preferred registrar")
 
@@ -224,13 +230,15 @@ class PjAccount:
                     self._report(PreferredAnswers())
                     return
 
-    def prepare(self) -> None:
-        self._look(self._prepare(), "look up the first hop")
+    def prepare(self, done: Callable[[], None] | None = None) -> None:
+        self._look(self._prepare(done), "look up the first hop")
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, done: Callable[[], None] | None) -> None:
         try:
             before = self._registrars.current
             self._aim(before, self._registrars.begin(await self._find(), "same"))
+            if done is not None:
+                done()
         except LookupFailed as failure:
             self._failed(0, "", failure.cause, failure.advice)
 

@@ -58,6 +58,9 @@ Rewrite = Callable[[str, bool, bool], str]
 """(SDP that PJSIP made, whether it is an offer, whether to offer SRTP) -> SDP to send. Pure; runs on any thread."""
 
 _EXPIRED = "No session refresh received."  # what PJSIP says of a session timer that ran out
+RENEW_TRIES, RENEW_PAUSE_S = 20, 2.0
+"""How often a change of address is told to the far end while another INVITE is in the way: for a transaction's life."""
+
 _END_PACKETS_S = 0.06  # RFC 4733 section 2.5.1.4: the end of an event is sent three times
 
 
@@ -374,6 +377,16 @@ class PjLeg:
         self._holding = True
         if not self._command("hold", lambda call: call.setHold(prm) if held else call.reinvite(prm)):
             self.invite_refused(491, "another change of this call is under way")
+
+    def renew(self) -> None:
+        self._renew(RENEW_TRIES)
+
+    def _renew(self, tries: int) -> None:
+        prm = _invite_options()
+        prm.opt.flag = pj.PJSUA_CALL_REINIT_MEDIA | pj.PJSUA_CALL_UPDATE_CONTACT | pj.PJSUA_CALL_UPDATE_VIA
+        if not self._command("tell our address", lambda call: call.reinvite(prm)) and tries > 1:
+            # Another INVITE is under way, which may take as long as the old address lets it
+            self._account.after(RENEW_PAUSE_S, lambda: self._renew(tries - 1))
 
     def transfer(self, target: str, headers: dict[str, str]) -> None:
         prm = pj.CallOpParam()
