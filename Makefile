@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Tests wait more than they work: for calls that last, for time-outs, for peers
+WORKERS ?= 4
 BIN := .venv/bin
 
 .PHONY: help demo test lint bench setup clean
@@ -14,7 +16,13 @@ demo: ready ## a phone system on this machine, two phones, a call between them: 
 	@$(BIN)/softphone demo $(ARGS)
 
 test: ready-for-tests ## the whole test suite; some of it: make test ARGS="tests/engine -k hold"
+ifneq ($(strip $(ARGS)),)
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@echo "First what measures the machine, by itself; then all the rest, $(WORKERS) at a time."
+	@$(BIN)/python -m pytest -m alone; alone=$$?; \
+	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile && exit $$alone
+endif
 
 lint: ready ## style, types and the layers' import rules
 	$(BIN)/ruff check .
