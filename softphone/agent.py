@@ -56,6 +56,7 @@ from softphone.engine.world import World, iso
 from softphone.errors import Conflict, NotFound, UsageError
 from softphone.kavkom.select import Selection
 from softphone.media.graph import MediaGraph
+from softphone.media.prompts import Prompts
 from softphone.network import Addresses, AddressWatch
 from softphone.provisioning import Provisioner
 from softphone.stacks.base import IncomingInvite, Leg, LegSink, OutgoingInvite, Stack
@@ -98,6 +99,7 @@ class Agent(SoundCommands):
             media=config.media,
             sip=config.sip,
             quality=config.quality,
+            prompts=Prompts(config.media.prompt_cache_mb << 20),
             new_id=self._new_id,
             tasks=self._tasks,
         )

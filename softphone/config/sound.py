@@ -155,6 +155,10 @@ class Media(Strict):
     jitter_buffer: JitterBuffer = Field(default=JitterBuffer(), description="Smooths late packets")
     echo_cancel: EchoCancel = Field(default=EchoCancel(), description="Echo cancellation on sound devices")
     talk: Talk = Field(default=Talk(), description="What counts as talking, and whether it is told")
+    prompt_cache_mb: Annotated[int, Field(strict=True, ge=0, le=4096)] = Field(
+        default=32,
+        description="Memory for sound files that are played again and again, decoded; 0: read them each time (MiB)",
+    )
     recordings_dir: ConfigPath = Field(
         default_factory=default_recordings,
         description="Folder of recordings whose file name has no folder; default: $STATE_DIRECTORY/recordings, else"

@@ -19,7 +19,6 @@ from softphone.engine.metering import Metering
 from softphone.engine.views import AudioRoute, RecordEndView, RecordView, SoundView
 from softphone.engine.world import World
 from softphone.errors import Conflict, MediaError, NotFound, SoftphoneError, UsageError
-from softphone.media.files import AudioFile
 from softphone.media.player import PlayEnd, Player
 from softphone.media.ports import PcmPort, Port
 from softphone.media.recorder import RecordEnd, Recorder
@@ -120,7 +119,7 @@ class Sounds:
     async def play(self, file: str, *, loop: bool = False) -> str:
         """Plays a file to the far end. Returns the play's id; `play.ended` tells its end. Raises MediaError."""
         path = _existing_path(file)
-        source: Source = AudioFile(path)
+        source = self._world.prompts.source(path)
         play_id = self._world.new_id("p")
         return await self._play(play_id, file, Playlist([source], times=None) if loop else source)
 

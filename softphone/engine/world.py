@@ -13,6 +13,7 @@ from softphone.config.model import Calls, Media, Quality, Sip
 from softphone.engine.ringer import Ringer
 from softphone.media.graph import MediaGraph
 from softphone.media.ports import SoundMixer
+from softphone.media.prompts import Prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class World:
     sip: Sip
     quality: Quality
     ringer: Ringer
+    prompts: Prompts
     new_id: Callable[[str], str]
     tasks: Tasks
 
