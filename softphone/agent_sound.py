@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from softphone.engine.call import Call
-from softphone.engine.views import CallView
+from softphone.engine.device_test import try_device
+from softphone.engine.views import CallView, DeviceTestView
+from softphone.engine.world import World
 from softphone.errors import UsageError
 
 LEAST_GAIN_DB, MOST_GAIN_DB = -30.0, 20.0
@@ -13,6 +15,8 @@ LEAST_GAIN_DB, MOST_GAIN_DB = -30.0, 20.0
 
 class SoundCommands(ABC):
     """Part of `Agent`. A call is named by its id; NotFound and Conflict (it has ended) are raised as everywhere."""
+
+    _world: World
 
     @abstractmethod
     def _running(self, call_id: str) -> Call: ...
@@ -44,3 +48,9 @@ class SoundCommands(ABC):
         call = self._running(call_id)
         call.needs_media("be measured")
         call.sounds.metering.stop()
+
+    async def test_device(self, name: str, *, listen_s: float = 2.0) -> DeviceTestView:
+        """Plays a chime on a sound device and listens to its microphone for `listen_s`. Raises MediaError."""
+        if not 0.1 <= listen_s <= 30:
+            raise UsageError(f"a microphone is listened to for 0.1 to 30 s, not {listen_s:g}")
+        return await try_device(self._world.mixer, self._world.graph, name, listen_s)

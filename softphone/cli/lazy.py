@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("status", "status:status", "Show how the phone is, and what is wrong with it now."),
         Entry("accounts", "accounts:app", "Show accounts; register, unregister, or read the PBX's list again."),
         Entry("dnd", "control:dnd", "Do not disturb: refuse the callers of an account, or let them ring again."),
-        Entry("devices", "devices:devices", "List the sound devices that a call can use."),
+        Entry("devices", "devices:devices", "List the sound devices that a call can use, or try one."),
         Entry("events", "events:events", "Follow what happens, as it happens."),
     ),
     "Calls": (

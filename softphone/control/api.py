@@ -12,6 +12,7 @@ from softphone.engine.views import (
     AudioRoute,
     CallView,
     ConferenceView,
+    DeviceTestView,
     DeviceView,
     ExpectedView,
     ProviderStatus,
@@ -143,3 +144,5 @@ class AgentApi(Protocol):
     def end_conference(self, id: str) -> None: ...
 
     def devices(self) -> Sequence[DeviceView]: ...
+
+    async def test_device(self, name: str, *, listen_s: float = 2.0) -> DeviceTestView: ...

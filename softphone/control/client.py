@@ -93,6 +93,10 @@ class ControlClient:
     def devices(self) -> list[Json]:
         return self._list("GET", "/v1/devices")
 
+    def test_device(self, name: str, *, listen_s: float = 2.0) -> Json:
+        """Plays a chime and listens; returns when that is done."""
+        return self._object("POST", "/v1/devices/test", {"name": name, "listen_s": listen_s}, waits_s=listen_s + 20)
+
     def refresh_provider(self) -> Json:
         return self._object("POST", "/v1/provider/refresh")
 

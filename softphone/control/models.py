@@ -62,6 +62,17 @@ class AudioRequest(Request):
         return AudioRoute(**self.model_dump())
 
 
+class DeviceTestRequest(Request):
+    """A sound device to try."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "USB Headset"}]})
+
+    name: Annotated[Line, Field(min_length=1, max_length=512)]
+    """As in a route: an ALSA name, or a part of one."""
+    listen_s: Annotated[float, Field(ge=0.1, le=30)] = 2.0
+    """How long its microphone is listened to."""
+
+
 class GainRequest(Request):
     """How much louder than they are microphone and loudspeaker shall be, dB; what is left out stays as it is."""
 

@@ -328,3 +328,25 @@ class DeviceView:
     """How many channels it plays; 0: it cannot."""
     driver: str
     default_rate_hz: int
+    description: str = ""
+    """What the sound system says of it, for people."""
+    default: bool = False
+    """Whether it is taken where a route names none."""
+    in_use: bool = False
+    """Whether a call or the ringer has it open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTestView:
+    """What a try of a sound device showed."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    name: str
+    loudspeaker: bool
+    """Whether a tone was played on it."""
+    microphone: bool
+    """Whether it was listened to."""
+    level_dbfs: float | None = None
+    """The loudest that the microphone heard: RMS over about 125 ms; -96 is silence, null without a microphone."""
+    peak_dbfs: float | None = None

@@ -361,13 +361,19 @@ class StackAccount(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SoundDevice:
-    """`inputs` and `outputs` are channels; 0 where it cannot record or play."""
+    """`inputs` and `outputs` are channels; 0 where it cannot record or play. `default`: taken where none is named.
+
+    `in_use`: a call or the ringer of this phone has it open.
+    """
 
     name: str
     inputs: int
     outputs: int
     driver: str
     default_rate_hz: int
+    description: str = ""
+    default: bool = False
+    in_use: bool = False
 
 
 class Stack(Protocol):

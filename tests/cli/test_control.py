@@ -60,6 +60,12 @@ def test_volume(phone: Phone) -> None:
     assert phone.agent.commands == [("set_gain", "c1", 3.0, -6.0)]
 
 
+def test_a_device_is_tried(phone: Phone) -> None:
+    said = "USB: a chime was played; the microphone heard up to -30 dBFS (peak -20)\n"
+    assert ask(phone, "devices", "--test", "USB").out == said
+    assert phone.agent.commands == [("test_device", "USB", 2.0)]
+
+
 def test_levels(phone: Phone) -> None:
     assert ask(phone, "levels").out == "c1: far end -96 dBFS, our side -96 dBFS\n"
     assert ask(phone, "levels", "--off").out == "c1: measured no more\n"

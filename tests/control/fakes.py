@@ -17,6 +17,7 @@ from softphone.engine.views import (
     CallCounts,
     CallView,
     ConferenceView,
+    DeviceTestView,
     DeviceView,
     ExpectedView,
     NativeInfo,
@@ -93,6 +94,10 @@ class FakeAgent:
 
     def devices(self) -> list[DeviceView]:
         return [DeviceView(name="USB Headset", inputs=1, outputs=2, driver="ALSA", default_rate_hz=48000)]
+
+    async def test_device(self, name: str, *, listen_s: float = 2.0) -> DeviceTestView:
+        self._note("test_device", name, listen_s)
+        return DeviceTestView(name=name, loudspeaker=True, microphone=True, level_dbfs=-30.0, peak_dbfs=-20.0)
 
     # ---- accounts
 

@@ -67,6 +67,12 @@ def test_gains_and_meters() -> None:
     assert (status, commands) == (204, [("stop_meter", "c1")])
 
 
+def test_a_device_is_tried() -> None:
+    status, found, commands, _ = request("POST", "/v1/devices/test", {"name": "USB", "listen_s": 0.5})
+    assert (status, found["microphone"], commands) == (200, True, [("test_device", "USB", 0.5)])
+    assert request("POST", "/v1/devices/test", {"name": "USB", "listen_s": 60.0})[0] == 422
+
+
 def test_do_not_disturb() -> None:
     status, view, commands, _ = request("POST", "/v1/accounts/901/dnd", {"on": True})
     assert (status, view["dnd"], commands) == (200, True, [("set_dnd", "901@pbx.example", True)])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from softphone.engine.views import AudioRoute
-from softphone.errors import UsageError
+from softphone.errors import MediaError, UsageError
 from softphone.lab import Lab
 from softphone.testing.audio import level_dbfs, read_wav, speech_like, strongest_tone, tone, write_wav
 from tests.e2e.test_devices import ANSWER, ANSWERING, KIOSK, SAID, THEM, arrives, heard_in, heard_share, hears, two_ends
@@ -311,3 +311,27 @@ def test_a_call_that_somebody_answers_has_no_chime(act: Any, sound: SoundSystem)
     audio = {"input": "kiosk_mic", "output": "kiosk_speaker"}
     intercom = {"attention": "both", "microphone": "muted"}
     act(scene, incoming=[{"action": "answer", "after_s": 30}], audio=audio, intercom=intercom)
+
+
+# ---- finding and trying devices
+
+
+def test_devices_can_be_tried_and_say_whether_they_are_used(act: Any, sound: SoundSystem, tmp_path: Path) -> None:
+    async def scene(lab: Lab, phone: Phone) -> None:
+        async with sound.recording("desk_speaker", tmp_path / "chime.wav"), sound.playing("desk_room", tone(500, 4)):
+            found = await phone.agent.test_device("desk", listen_s=1)
+        assert (found.loudspeaker, found.microphone) == (True, True)
+        assert found.level_dbfs == pytest.approx(-9, abs=3)
+        assert strongest_tone(read_wav(tmp_path / "chime.wav")).frequency_hz == pytest.approx(880, abs=15)
+        await sound.used_by(0)
+        with pytest.raises(MediaError, match=r"named 'kiosk_nic'; did you mean kiosk_mic\?"):
+            await phone.agent.test_device("kiosk_nic")
+        near, _ = await two_ends(phone, KIOSK)
+        await sound.used_by(1)
+        listed = {d.name: d for d in phone.agent.devices()}
+        assert {name for name, d in listed.items() if d.in_use} == {"kiosk_mic", "kiosk_speaker"}
+        assert listed["desk"].description == "Desk, both directions"
+        await phone.agent.set_audio(near, AudioRoute(route="device", input="kiosk_m*", output="*both directions"))
+        await phone.hung_up(near)
+
+    act(scene, **ANSWERING, media={"echo_cancel": {"enabled": False}})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from softphone.control.models import Health
+from softphone.control.models import DeviceTestRequest, Health
 from softphone.control.problems import NOT_READY, Problem
-from softphone.control.routes.base import Agent, problems, reply, router
-from softphone.engine.views import AgentStatus, DeviceView, ProviderStatus
+from softphone.control.routes.base import BAD_BODY, Agent, problems, reply, router
+from softphone.engine.views import AgentStatus, DeviceTestView, DeviceView, ProviderStatus
 
 routes = router("process")
 
@@ -22,6 +22,16 @@ async def get_status(agent: Agent) -> Response:
 async def list_devices(agent: Agent) -> Response:
     """The sound devices that a call's audio can be routed to."""
     return reply(list(agent.devices()))
+
+
+@routes.post(
+    "/v1/devices/test",
+    response_model=DeviceTestView,
+    responses=problems(**BAD_BODY | {"_422": "A wrong value, or a sound device that cannot be used."}),
+)
+async def test_device(agent: Agent, body: DeviceTestRequest) -> Response:
+    """Tries a sound device: plays a chime on it, then listens to its microphone. Answers when that is done."""
+    return reply(await agent.test_device(body.name, listen_s=body.listen_s))
 
 
 @routes.post(

@@ -22,6 +22,7 @@ from softphone.media.ports import Lost
 from softphone.stacks.base import SoundDevice
 from softphone.stacks.pjsip import alsa
 from softphone.stacks.pjsip.device_faults import Pair, both, fault, resolve, resolve_loudspeaker, why_not
+from softphone.stacks.pjsip.device_names import default_name
 from softphone.stacks.pjsip.device_port import DevicePort, Shared, close_natively
 from softphone.stacks.pjsip.helpers import Helpers
 
@@ -83,7 +84,22 @@ class Devices:
 
     def list(self) -> list[SoundDevice]:
         """What ALSA lists. Whether a device is free is known only when it is opened."""
-        return [SoundDevice(d.name, int(d.capture), int(d.playback), "ALSA", self._rate_hz) for d in alsa.listed()]
+        found = alsa.listed()
+        taken = {default_name(found, capture) for capture in (True, False)}
+        used = {name for shared in self._all for name in shared.pair}
+        return [
+            SoundDevice(
+                name=d.name,
+                inputs=int(d.capture),
+                outputs=int(d.playback),
+                driver="ALSA",
+                default_rate_hz=self._rate_hz,
+                description=d.description,
+                default=d.name in taken,
+                in_use=d.name in used,
+            )
+            for d in found
+        ]
 
     # ---- opening and closing
 
