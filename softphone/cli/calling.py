@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -42,6 +42,7 @@ class Plan:
     ring_timeout_s: float | None = None
     max_duration_s: float | None = None
     device: str | None = None
+    trace: bool = False
 
     @property
     def audio(self) -> dict[str, Any] | None:
@@ -51,7 +52,11 @@ class Plan:
         return {"route": "device", "input": name, "output": name}
 
 
-def place(settings: Settings, plan: Plan) -> int:
+Afterwards = Callable[["ControlClient", str, int], None]
+"""What is done when the call is over: (client, the call's id, exit code)."""
+
+
+def place(settings: Settings, plan: Plan, afterwards: Afterwards | None = None) -> int:
     """Calls, follows, and returns the exit code (see exits.py). Raises ControlError if nothing could be dialled."""
     with (
         settings.connect() as phone,
@@ -62,6 +67,8 @@ def place(settings: Settings, plan: Plan) -> int:
         attempt.dial()
         code = attempt.follow_to_end()
         report = attempt.report(code) if settings.json else None
+        if afterwards is not None:
+            afterwards(phone, attempt.call, code)
     if report is not None:
         print_json(report)
     elif code not in (exits.OK, exits.INTERRUPTED):
@@ -98,7 +105,7 @@ class Attempt:
     def __init__(self, phone: ControlClient, feed: Feed, plan: Plan, *, quiet: bool) -> None:
         self._phone, self._feed, self._plan, self._quiet = phone, feed, plan, quiet
         self._began = time.monotonic()
-        self._call = ""
+        self.call = ""
         self._hang_up_at: float | None = None
         self._interrupted = False
         self._answered = False
@@ -118,8 +125,9 @@ class Attempt:
             ring_timeout_s=plan.ring_timeout_s,
             max_duration_s=plan.max_duration_s,
             audio=plan.audio,
+            trace=plan.trace,
         )
-        self._call = view["id"]
+        self.call = view["id"]
         self._say(f"{view['id']} from {view['account']}")
 
     def follow_to_end(self) -> int:
@@ -136,7 +144,7 @@ class Attempt:
         while not self._over:
             try:
                 event = self._feed.next(self._patience_s())
-                if event is not None and event.get("call") == self._call:
+                if event is not None and event.get("call") == self.call:
                     self._take(event)
                 elif event is None:
                     self._time_is_up()
@@ -165,7 +173,7 @@ class Attempt:
 
     def _hang_up(self) -> None:
         try:
-            self._phone.hang_up(self._call)
+            self._phone.hang_up(self.call)
         except ControlError as error:
             if error.status not in (404, 409):  # it ended by itself at this moment
                 raise
@@ -199,7 +207,7 @@ class Attempt:
         self._recording = True
         mode = "stereo" if plan.stereo else "mono"
         started = self._try(
-            lambda: self._phone.record(self._call, plan.record or "", mode=mode, overwrite=plan.overwrite)
+            lambda: self._phone.record(self.call, plan.record or "", mode=mode, overwrite=plan.overwrite)
         )
         if started is not None:
             self._open_records.add(started["id"])
@@ -212,9 +220,9 @@ class Attempt:
             self._hang_up_at = time.monotonic() + plan.lasts_s
         self._start_recording()
         if plan.play is not None:
-            self._try(lambda: self._phone.play(self._call, plan.play or ""))
+            self._try(lambda: self._phone.play(self.call, plan.play or ""))
         if plan.digits:
-            self._try(lambda: self._phone.send_digits(self._call, plan.digits))
+            self._try(lambda: self._phone.send_digits(self.call, plan.digits))
 
     def _try(self, request: Any) -> Any:
         """A request that the call can go on without; but the caller wanted it, so the call is ended if it fails."""
@@ -248,7 +256,7 @@ class Attempt:
         return {
             "exit_code": code,
             "meaning": exits.MEANINGS[code],
-            "call": self._phone.call(self._call),
+            "call": self._phone.call(self.call),
             "ended": self._ended,
             "recordings": self._recorded,
             "digits_received": self._digits,

@@ -15,6 +15,10 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "agent.stopping": lambda e: f"the phone stops; {count_of(e['calls'], 'call')} may go on for {e['drain_s']:g} s",
     "agent.config_reloaded": lambda e: "the configuration was read again" + _restart(e["restart_needed"]),
     "agent.config_rejected": lambda e: f"the new configuration is wrong, the old one stays: {e['cause']}",
+    "trace.switched": lambda e: _trace(e),
+    "trace.collector_failed": lambda e: f"the HEP collector gets nothing: {e['cause']}",
+    "trace.collector_back": lambda e: f"the HEP collector is back; it missed {count_of(e['dropped'], 'message')}",
+    "trace.lost": lambda e: f"{count_of(e['messages'], 'SIP message')} missing in the trace: too many at once",
     "provider.fetched": lambda e: _joined(f"the PBX lists {count_of(e['extensions'], 'extension')}", *e["problems"]),
     "provider.failed": lambda e: f"{e['cause']}; again in {show_duration(e['retry_in_s'])}",
     "account.added": lambda e: "new account",
@@ -172,3 +176,9 @@ def _sound_ended(verb: str, e: Event, seconds: float) -> str:
         return f"{e['file']} failed after {show_duration(seconds)}: {e['error']}"
     why = {"stopped": ", stopped", "call_ended": ", the call ended", "max_duration": ", its limit"}.get(e["reason"], "")
     return f"{verb} {show_duration(seconds)} of {e['file']}{why}"
+
+
+def _trace(e: Event) -> str:
+    if e["on"]:
+        return "SIP messages are kept"
+    return f"SIP messages of {', '.join(e['accounts'])} are kept" if e["accounts"] else "SIP messages are not kept"

@@ -18,6 +18,7 @@ from softphone.engine.views import (
     ProviderStatus,
     RecordEndView,
 )
+from softphone.tracing.tracer import Tracer
 
 DigitMethod = Literal["auto", "rfc4733", "info"]
 RecordMode = Literal["mono", "stereo"]
@@ -29,6 +30,9 @@ class AgentApi(Protocol):
 
     @property
     def bus(self) -> Bus: ...
+
+    @property
+    def tracing(self) -> Tracer: ...
 
     def status(self) -> AgentStatus: ...
 
@@ -60,6 +64,7 @@ class AgentApi(Protocol):
         ring_timeout_s: float | None = None,
         max_duration_s: float | None = None,
         audio: AudioRoute | None = None,
+        trace: bool = False,
     ) -> CallView: ...
 
     def expect_call(

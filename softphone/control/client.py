@@ -137,11 +137,15 @@ class ControlClient:
         ring_timeout_s: float | None = None,
         max_duration_s: float | None = None,
         audio: Mapping[str, Any] | None = None,
+        trace: bool = False,
     ) -> Json:
-        """Places a call and returns it at once. `audio` is a route: `{"route": "device", "input": "USB Headset"}`."""
+        """Places a call and returns it at once. `audio` is a route: `{"route": "device", "input": "USB Headset"}`.
+
+        trace: keep its SIP messages (see `trace`).
+        """
         body = {"target": target, "account": account, "headers": headers}
         limits = {"ring_timeout_s": ring_timeout_s, "max_duration_s": max_duration_s}
-        return self._object("POST", "/v1/calls", body | limits | {"audio": audio})
+        return self._object("POST", "/v1/calls", body | limits | {"audio": audio, "trace": trace})
 
     def wait(self, call: str, for_: str, *, timeout_s: float) -> Json:
         """The call when it is `answered` (or over) or has `ended`; after `timeout_s` seconds as it then stands."""
@@ -332,6 +336,28 @@ class ControlClient:
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
 
+    # ---- SIP messages
+
+    def trace(self, call: str = "", account: str = "", *, after: int = 0, wait_s: float = 0) -> Json:
+        """`messages` of a call, of an account, or all, with a `seq` above `after`; waits up to `wait_s` for one."""
+        query = {"after": str(after), "wait_s": str(wait_s)}
+        return self._object("GET", _trace_path(call, account), query=query, waits_s=wait_s)
+
+    def trace_document(self, form: str, call: str = "", account: str = "", *, width: int = 100) -> bytes:
+        """The same as a document: text, ladder (lines of `width` characters), svg, pcap or json."""
+        query = {"format": form, "width": str(width)}
+        return self._answer("GET", _trace_path(call, account), query=query).content
+
+    def trace_status(self) -> Json:
+        return self._object("GET", "/v1/trace/status")
+
+    def switch_trace(self, on: bool, account: str | None = None) -> Json:
+        """Keeps SIP messages from now on, or no longer: all of them, or those of an account."""
+        return self._object("PUT", "/v1/trace", {"on": on, "account": account})
+
+    def clear_trace(self) -> None:
+        self._request("DELETE", "/v1/trace")
+
     # ---- plumbing
 
     def _object(
@@ -363,13 +389,25 @@ class ControlClient:
         query: Mapping[str, str] | None = None,
         waits_s: float = 0,
     ) -> Any:
+        response = self._answer(method, path, body, query=query, waits_s=waits_s)
+        return _json(response) if response.content else None
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        waits_s: float = 0,
+    ) -> httpx.Response:
         try:
             response = self._http.request(method, path, json=body, params=query, timeout=self._timeout_s + waits_s)
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
         if response.is_error:
             raise _refusal(response)
-        return _json(response) if response.content else None
+        return response
 
     def _unreachable(self, error: Exception) -> ControlUnreachable:
         return ControlUnreachable(explain(self._path, error))
@@ -377,6 +415,12 @@ class ControlClient:
 
 def _path(*parts: str) -> str:
     return "/v1/" + "/".join(quote(part, safe="@") for part in parts)
+
+
+def _trace_path(call: str, account: str) -> str:
+    if call:
+        return _path("calls", call, "trace")
+    return _path("accounts", account, "trace") if account else "/v1/trace"
 
 
 def _json(response: httpx.Response) -> Any:

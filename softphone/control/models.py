@@ -117,6 +117,8 @@ class DialRequest(Request):
     """How long it may last once answered, 0 without end; null takes the configured time."""
     audio: AudioRequest | None = None
     """Where the sound goes; null takes the configured route."""
+    trace: bool = False
+    """Keep the SIP messages of this call (/v1/calls/{id}/trace), whatever else is traced."""
 
 
 class ExpectRequest(Request):
@@ -222,6 +224,19 @@ class LocalRequest(Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"local": False}]})
 
     local: bool
+
+
+class TraceRequest(Request):
+    """Whether SIP messages are kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"on": True}, {"on": True, "account": "901@pbx.example"}]}
+    )
+
+    on: bool
+    """true: from now on; false: no longer. What is kept stays."""
+    account: Annotated[Line, Field(min_length=1, max_length=200)] | None = None
+    """Only those of this account; null: all (off then ends the trace of every account as well)."""
 
 
 class DndRequest(Request):

@@ -229,6 +229,15 @@ class Tracer:
         """Whether a message of this call is kept."""
         return any(entry.dialog.call == call for entry in self._store)
 
+    @property
+    def active(self) -> bool:
+        """Whether any message is kept as it comes."""
+        return self._open
+
+    def __len__(self) -> int:
+        """How many messages are kept."""
+        return len(self._store)
+
     def clear(self) -> None:
         """Forgets every message."""
         self._store.clear()

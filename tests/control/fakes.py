@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from softphone.bus import Bus
+from softphone.config.trace import Trace
 from softphone.control.api import AgentApi, DigitMethod, RecordMode, WaitFor
 from softphone.engine.views import (
     AccountCounts,
@@ -27,6 +28,8 @@ from softphone.engine.views import (
 )
 from softphone.errors import Conflict, NotFound
 from softphone.events import CallAnswered, CallEnded, CallHold, CallTransfer, ExpectEnded
+from softphone.tracing.message import SipMessage
+from softphone.tracing.tracer import Receiver, Tracer
 
 CREATED = "2025-01-01T12:00:00.000Z"
 
@@ -46,6 +49,24 @@ def account_view(username: str = "901", **changes: Any) -> AccountView:
     return replace(view, **changes)
 
 
+class FakeWire:
+    """Where SIP messages come from: `pass_by` sends some by."""
+
+    def __init__(self) -> None:
+        self.receiver: Receiver | None = None
+        self.lost = 0
+
+    def tap(self, receiver: Receiver | None) -> None:
+        self.receiver = receiver
+
+    def tap_lost(self) -> int:
+        return self.lost
+
+    def pass_by(self, *messages: SipMessage) -> None:
+        if self.receiver is not None:
+            self.receiver(messages)
+
+
 class FakeAgent:
     """Two accounts, no calls. `failure` is raised by the next command, whichever it is."""
 
@@ -53,6 +74,8 @@ class FakeAgent:
         self.bus = Bus(history=history)
         self.ready = ready
         self.failure: BaseException | None = None
+        self.wire = FakeWire()
+        self.tracing = Tracer(Trace(), self.bus, self.wire, self)
         self.commands: list[tuple[Any, ...]] = []
         self.waiting = asyncio.Event()
         self._accounts = {a.id: a for a in (account_view("901"), account_view("902"))}
@@ -99,6 +122,14 @@ class FakeAgent:
         self._note("test_device", name, listen_s)
         return DeviceTestView(name=name, loudspeaker=True, microphone=True, level_dbfs=-30.0, peak_dbfs=-20.0)
 
+    # ---- what the tracer asks
+
+    def account_at(self, user: str, host: str) -> str:
+        return f"{user}@{host}" if f"{user}@{host}" in self._accounts else ""
+
+    def sip_call_id(self, call: str) -> str:
+        return self._calls[call].sip_call_id if call in self._calls else ""
+
     # ---- accounts
 
     def accounts(self) -> list[AccountView]:
@@ -140,8 +171,11 @@ class FakeAgent:
         ring_timeout_s: float | None = None,
         max_duration_s: float | None = None,
         audio: AudioRoute | None = None,
+        trace: bool = False,
     ) -> CallView:
-        self._note("dial", target, account, headers, ring_timeout_s, max_duration_s, audio)
+        self._note(
+            "dial", target, account, headers, ring_timeout_s, max_duration_s, audio, *(["trace"] if trace else [])
+        )
         return self.add_call(remote=f"sip:{target}@pbx.example", called=target, audio=audio or AudioRoute())
 
     def add_call(self, **changes: Any) -> CallView:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from softphone.cli import exits
 from softphone.cli.arguments import Headers, Overwrite, Stereo, duration_option, header_lines
 from softphone.cli.options import AsJson, Settings, Socket
+from softphone.cli.tracefile import SUFFIXES, form_of
 from softphone.errors import UsageError
+
+if TYPE_CHECKING:
+    from softphone.control.client import ControlClient
 
 ENDINGS = (
     "answered",
@@ -56,6 +61,13 @@ def call(
         str | None,
         typer.Option("--expect", metavar="END", help=f"Exit with 0 if it ends so, else with 1: {', '.join(ENDINGS)}."),
     ] = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="If it fails, show its SIP messages as a ladder (on stderr).")
+    ] = False,
+    trace: Annotated[
+        str | None,
+        typer.Option("--trace", metavar="FILE", help=f"Write its SIP messages: to FILE.{', .'.join(SUFFIXES)}."),
+    ] = None,
     socket: Socket = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,10 +93,18 @@ def call(
         ring_timeout_s=ring_timeout,
         max_duration_s=max_duration,
         device=device,
+        trace=ladder or trace is not None,
     )
     settings = Settings.of(ctx, socket, as_json)
-    code = place(settings, plan)
-    raise typer.Exit(code if expect is None else _judged(expect, code))
+    form = None if trace is None else form_of(trace)
+
+    def tell(phone: ControlClient, called: str, code: int) -> None:
+        if trace is not None and form is not None:
+            Path(trace).write_bytes(phone.trace_document(form, called))
+        if ladder and _judged(expect, code) != exits.OK:
+            print(phone.trace_document("ladder", called).decode(), file=sys.stderr, flush=True)
+
+    raise typer.Exit(_judged(expect, place(settings, plan, tell)))
 
 
 call.epilog = exits.table()  # type: ignore[attr-defined]  # shown below the help, see lazy.py
@@ -108,8 +128,13 @@ def _playable(file: str | None) -> str | None:
     return None if file is None else sound_file(file)
 
 
-def _judged(expected: str, code: int) -> int:
-    """0 if the call ended as expected, 1 if not; what kept the call from being tried keeps its own code."""
+def _judged(expected: str | None, code: int) -> int:
+    """The code itself where nothing was expected; else 0 if the call ended so, 1 if not.
+
+    What kept the call from being tried keeps its own code.
+    """
+    if expected is None:
+        return code
     wanted = {
         "answered": exits.OK,
         "busy": exits.BUSY,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
-from softphone.control.routes import accounts, callcontrol, calls, conferences, events, expected, media, process
+from softphone.control.routes import accounts, callcontrol, calls, conferences, events, expected, media, process, trace
 
 ROUTES: Sequence[BaseRoute] = tuple(
     route
-    for module in (process, accounts, calls, expected, callcontrol, conferences, media, events)
+    for module in (process, accounts, calls, expected, callcontrol, conferences, media, trace, events)
     for route in module.routes.routes
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -12,7 +14,7 @@ from starlette.responses import Response
 from softphone.control.api import AgentApi
 from softphone.control.connections import Connection, connection_of
 from softphone.control.limits import Limits
-from softphone.control.problems import MEDIA_TYPE
+from softphone.control.problems import MEDIA_TYPE, STOPPING, Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -71,6 +73,27 @@ def router(tag: str) -> APIRouter:
 def _operation_id(route: APIRoute) -> str:
     """The handler's name: short and unique, so that client generators give methods good names."""
     return route.name
+
+
+async def while_connected(client: Connection, work: Awaitable[object]) -> Response:
+    """The outcome of `work`, broken off when the client goes or the server stops."""
+    task = asyncio.current_task()
+    broken_off = False
+
+    def break_off() -> None:
+        nonlocal broken_off
+        if task is not None:
+            broken_off = True
+            task.cancel()
+
+    with client.on_end(break_off):
+        try:
+            found = await work
+            return found if isinstance(found, Response) else reply(found)
+        except asyncio.CancelledError:
+            if not broken_off or task is None or task.uncancel() > 0:
+                raise
+    return Problem(STOPPING, "the wait was broken off because the daemon stops").response()
 
 
 NO_CALL = {"_404": "There is no such call (ended ones are forgotten after some minutes)."}

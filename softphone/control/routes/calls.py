@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,9 +10,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from softphone.control.api import WaitFor
-from softphone.control.connections import Connection
 from softphone.control.models import CommandRequest, DialRequest, DigitsRequest, RejectRequest
-from softphone.control.problems import STOPPING, Problem
 from softphone.control.routes.base import (
     BAD_BODY,
     NO_CALL,
@@ -25,6 +22,7 @@ from softphone.control.routes.base import (
     problems,
     reply,
     router,
+    while_connected,
 )
 from softphone.engine.views import CallView
 
@@ -62,6 +60,7 @@ async def dial(agent: Agent, body: DialRequest) -> Response:
         ring_timeout_s=body.ring_timeout_s,
         max_duration_s=body.max_duration_s,
         audio=audio,
+        trace=body.trace,
     )
     return reply(call, 201, {"Location": f"/v1/calls/{quote(call.id, safe='')}"})
 
@@ -85,29 +84,9 @@ async def get_call(
     timeout_s = min(timeout_s, limits.max_wait_s)
     try:
         async with asyncio.timeout(timeout_s + 1):
-            return await _while_connected(client, agent.wait(call_id, for_=wait, timeout_s=timeout_s))
+            return await while_connected(client, agent.wait(call_id, for_=wait, timeout_s=timeout_s))
     except TimeoutError:
         return reply(agent.call(call_id))
-
-
-async def _while_connected(client: Connection, work: Awaitable[CallView]) -> Response:
-    """The outcome of `work`, broken off when the client goes or the server stops."""
-    task = asyncio.current_task()
-    broken_off = False
-
-    def break_off() -> None:
-        nonlocal broken_off
-        if task is not None:
-            broken_off = True
-            task.cancel()
-
-    with client.on_end(break_off):
-        try:
-            return reply(await work)
-        except asyncio.CancelledError:
-            if not broken_off or task is None or task.uncancel() > 0:
-                raise
-    return Problem(STOPPING, "the wait was broken off because the daemon stops").response()
 
 
 @routes.delete("/v1/calls/{id}", status_code=202, response_model=CallView, responses=ON_CALL)
