@@ -75,6 +75,7 @@ void keep(TapEntry &entry)
             t.lost.fetch_add(1, std::memory_order_relaxed);
             return;
         }
+        entry.usec = nowUsec(); /* here, so that the order of the queue is that of the times */
         first = t.waiting.empty();
         t.waiting.push_back(std::move(entry));
         t.bytes += size;
@@ -89,7 +90,6 @@ pj_bool_t onReceived(pjsip_rx_data *rdata)
 {
     if (!tap().open.load(std::memory_order_relaxed)) return PJ_FALSE;
     TapEntry entry;
-    entry.usec = nowUsec();
     entry.sent = false;
     entry.transport = nameOf(rdata->tp_info.transport);
     localOf(rdata->tp_info.transport, entry);
@@ -104,7 +104,6 @@ pj_status_t onSent(pjsip_tx_data *tdata)
 {
     if (!tap().open.load(std::memory_order_relaxed)) return PJ_SUCCESS;
     TapEntry entry;
-    entry.usec = nowUsec();
     entry.sent = true;
     entry.transport = nameOf(tdata->tp_info.transport);
     localOf(tdata->tp_info.transport, entry);

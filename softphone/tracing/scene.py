@@ -88,7 +88,7 @@ def arrow(message: SipMessage, tag: str = "") -> Arrow:
         notes=tuple(clean(note) for note in _notes(found)),
         tag=clean(tag),
         last_us=message.time_us,
-        failure=found.status >= 400,
+        failure=found.status >= 400 and found.status not in (401, 407),
     )
 
 

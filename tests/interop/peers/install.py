@@ -31,6 +31,9 @@ TOOLS = {
     "kamailio outbound.so": "kamailio-outbound-modules",
     "kamailio websocket.so": "kamailio-websocket-modules",
     "kamailio utils.so": "kamailio-utils-modules",
+    "kamailio db_sqlite.so": "kamailio-sqlite-modules",
+    # reads captures
+    "tshark": "tshark",
     "rtpengine": "rtpengine-daemon",
     "turnserver": "coturn",
     # networks with faults
