@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from softphone.agent import Agent
 from softphone.bus import Bus
+from softphone.config.instance import instance_urn
 from softphone.config.model import Config
 from softphone.stacks.pjsip.settings import StackOptions
 from softphone.stacks.pjsip.stack import PjStack
@@ -22,6 +23,7 @@ def build(config: Config) -> Agent:
         media=config.media,
         max_calls=config.calls.max_calls,
         clock_rate_hz=mixer_rate_hz(config.media.clock_rate_hz, codecs, echo=echo),
+        instance=instance_urn(config.sip.instance_id, config.control.socket),
     )
     return Agent(config, PjStack(options), Bus(history=config.control.event_history))
 

@@ -38,6 +38,7 @@ Srtp = Literal["off", "mandatory", "prefer"]
 Codec = Literal["opus", "g722", "pcma", "pcmu", "gsm", "speex"]
 Dtmf = Literal["auto", "rfc4733", "info"]
 Action = Literal["ring", "answer", "answer_if_asked", "reject"]
+Outbound = Literal["auto", "on", "off"]
 Transfers = Literal["refuse", "domain", "accept"]
 SessionTimer = Literal["off", "supported", "required", "always"]
 Reliable = Literal["off", "supported", "required"]
@@ -184,6 +185,11 @@ class AccountSettings(Strict):
     tls: Tls = Field(default=Tls(), description="How the registrar's certificate is judged")
     expires_s: Annotated[int, Field(strict=True, ge=5, le=86_400)] = Field(
         default=3600, description="Lifetime asked for a registration; refreshed well before its end (seconds)"
+    )
+    outbound: Outbound = Field(
+        default="auto",
+        description="Over TCP and TLS, have the registrar send calls down our connection (RFC 5626): auto (if it can),"
+        " on (only register where it can), off",
     )
     register_: bool = Field(
         default=True, alias="register", description="Register with the PBX; false: only place calls (true or false)"

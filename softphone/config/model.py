@@ -150,6 +150,11 @@ class Sip(Strict):
         default=8, description="Without an answer for so long the link is dead and is made anew (seconds)"
     )
 
+    instance_id: UUID | None = Field(
+        default=None,
+        description="Who this phone is to registrars, whatever its address (RFC 5626); default: made of this machine's"
+        " id and `control.socket` (UUID)",
+    )
     register_timeout_s: Seconds = Field(
         default=8,
         description="Longest wait for the answer to REGISTER; then the next registrar is tried, if there is one"

@@ -16,6 +16,7 @@ from softphone.config.accounts import (
     Dtmf,
     IncomingRule,
     Limits,
+    Outbound,
     Reliable,
     Replaces,
     SessionTimer,
@@ -53,6 +54,7 @@ class ResolvedAccount:
     outbound_proxy: HostPort | None = None
     tls: Tls = Tls()
     expires_s: int = 3600
+    outbound: Outbound = "auto"
     register: bool = True
     srtp: Srtp = "off"
     codecs: tuple[Codec, ...] = ("opus", "g722", "pcma", "pcmu")
@@ -110,6 +112,7 @@ def with_settings(
         outbound_proxy=settings.outbound_proxy,
         tls=settings.tls,
         expires_s=settings.expires_s,
+        outbound=settings.outbound,
         register=settings.register_,
         srtp=settings.srtp,
         codecs=settings.codecs,

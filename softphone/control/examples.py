@@ -21,6 +21,7 @@ ACCOUNT: Mapping[str, Any] = {
     "advice": "",
     "retry_in_s": None,
     "registrar_address": "192.0.2.5:5061",
+    "outbound": False,
     "srtp": "mandatory",
     "codecs": ["opus", "PCMU"],
     "calls": 1,

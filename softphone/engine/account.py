@@ -23,6 +23,7 @@ from softphone.stacks.base import (
     Leg,
     LegSink,
     RegistrationFailed,
+    RegistrationOk,
     StackAccount,
 )
 
@@ -68,6 +69,7 @@ class Account:
         self._since_s: float | None = None
         self._on_unregistered: Callable[[], None] | None = None
         self._dnd = False
+        self._outbound = False
         self._moved = False  # our address has changed, and the calls do not know yet
 
     @property
@@ -141,6 +143,8 @@ class Account:
         if isinstance(report, RegistrationFailed) and not report.cause:
             known = explain_registration(report.code)
             report = replace(report, cause=known.cause, advice=known.advice)
+        if isinstance(report, RegistrationOk):
+            self._outbound = report.outbound
         self._advance(report)
 
     def incoming(self, leg: Leg, invite: IncomingInvite) -> LegSink:
@@ -280,6 +284,7 @@ class Account:
             display_name=settings.display_name,
             transport=settings.transport,
             registrar=", ".join(str(HostPort(hop.host, hop.port or settings.port)) for hop in settings.first_hops),
+            outbound=self._outbound and self.registered,
             registrar_address=self._state.address if self.registered else "",
             state=self.state,
             expires_s=self._expires_s,

@@ -119,6 +119,8 @@ class AccountView:
     """When it is tried again, in seconds."""
     registrar_address: str = ""
     """The numeric address and port of the registrar in use, empty while not registered."""
+    outbound: bool = False
+    """Whether the registrar sends calls down the connection that we registered over (RFC 5626)."""
     srtp: str = "off"
     """off, prefer or mandatory."""
     codecs: list[str] = field(default_factory=list)

@@ -32,12 +32,14 @@ NO_HEADERS: HeaderLines = MappingProxyType({})
 class RegistrationOk:
     """The registrar answered 200; `expires_s` 0 means that we are unregistered now.
 
-    `address` (numeric, with port) is where it answered; `preferred`: no other address comes before it.
+    `address` (numeric, with port) is where it answered; `preferred`: no other address comes before it; `outbound`: it
+    sends calls down the connection that we registered over (RFC 5626).
     """
 
     expires_s: int
     address: str = ""
     preferred: bool = True
+    outbound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,3 +190,49 @@ def test_a_phone_behind_nat_can_be_called(play: Play, tmp_path: Path, transport:
 
             with phone_side.entered():
                 play(scene, server, transport=transport, sip={"bind": "0.0.0.0"})
+
+
+# ---- outbound (RFC 5626)
+
+INSTANCE = "8a0f4e6c-3f0b-4d57-9c1e-2f6f0a7b9d10"
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_one_flow_follows_the_other(play: Play, kamailio: Kamailio, transport: str) -> None:
+    """The registrar knows the phone by its instance, so a new connection takes the place of the old one."""
+
+    async def scene(phone: Phone) -> None:
+        await phone.registered(1)
+        assert phone.agent.account("901").outbound
+        (first,) = kamailio.contacts("901")
+        assert (first.instance, first.reg_id) == (f"<urn:uuid:{INSTANCE}>", 1)
+        assert ";ob" in first.uri
+        carrier = phone.agent._accounts.get("901").carrier
+        assert carrier is not None
+        carrier.reset_connection()  # as a NAT does that has forgotten it, but at once
+        await phone.told("account.connection_lost", account=ONE)
+        await phone.told("account.registered", account=ONE, count=2)
+        (second,) = kamailio.contacts("901")
+        assert second.uri != first.uri
+
+    sip = {"instance_id": INSTANCE}
+    play(scene, kamailio, users=("901",), transport=transport, sip=sip)
+
+
+def test_without_outbound(play: Play, kamailio: Kamailio) -> None:
+    async def scene(phone: Phone) -> None:
+        await phone.registered(1)
+        assert not phone.agent.account("901").outbound
+        (contact,) = kamailio.contacts("901")
+        assert not contact.instance
+        assert ";ob" not in contact.uri
+
+    play(scene, kamailio, users=("901",), outbound="off")
+
+
+def test_a_registrar_without_outbound_where_it_must_be(play: Play, kamailio: Kamailio) -> None:
+    async def scene(phone: Phone) -> None:
+        failed = await phone.told("account.failed")
+        assert "RFC 5626" in failed["cause"]
+
+    play(scene, kamailio, users=("901",), outbound="on", transport="udp")

@@ -84,7 +84,7 @@ def facts(found: Mapping[str, Any]) -> dict[str, str]:
         "registered": ago(found["registered_since"]),
         "expires": f"{show_duration(found['expires_s'])} after each registration",
         "registrar": f"{found['registrar']} over {found['transport']}",
-        "in use": found["registrar_address"],
+        "in use": found["registrar_address"] + (", outbound" if found["outbound"] else ""),
         "encryption": f"SRTP {found['srtp']}",
         "codecs": ", ".join(found["codecs"]),
         "calls": str(found["calls"]),

@@ -64,6 +64,7 @@ class _Answer:
     expires_s: int
     answered: bool
     transport: int
+    outbound: bool
     round: int
 
 
@@ -88,7 +89,9 @@ class _Account(pj.Account):
         answered = bool(prm.rdata.wholeMsg)
         key = pj.accountTransport(self.getId()) if answered else 0
         reason = readable(prm.reason)
-        self._post("on_answer", _Answer(prm.code, reason, prm.status, prm.expiration, answered, key, self.round))
+        flow = answered and messages.requires(prm.rdata.wholeMsg, "outbound")
+        answer = _Answer(prm.code, reason, prm.status, prm.expiration, answered, key, flow, self.round)
+        self._post("on_answer", answer)
 
     @callback
     def onIncomingCall(self, prm: Any) -> None:
@@ -248,7 +251,7 @@ class PjAccount:
         if answer.answered:
             self._transport = answer.transport
         if answer.code // 100 == 2 and answer.status == 0:
-            self._succeeded(max(0, answer.expires_s))
+            self._succeeded(max(0, answer.expires_s), answer.outbound)
             return
         log.debug("REGISTER %s: %s", self.settings.id, answer)
         if answer.answered and answer.status == 0:
@@ -265,10 +268,14 @@ class PjAccount:
         code, reason = (answer.code, answer.reason) if answer.answered else (0, "")
         self._failed(code, reason, fault.cause, fault.advice, auth=answer.answered)
 
-    def _succeeded(self, expires_s: int) -> None:
+    def _succeeded(self, expires_s: int, outbound: bool) -> None:
+        if expires_s and self.settings.outbound == "on" and not outbound:
+            cause = "the registrar does not send calls down our connection (outbound, RFC 5626)"
+            self._failed(0, "", cause, "set `outbound: auto`; with it, register over TCP or TLS")
+            return
         registrars = self._registrars
         registrars.worked()
-        self._report(RegistrationOk(expires_s, str(registrars.current or ""), registrars.preferred))
+        self._report(RegistrationOk(expires_s, str(registrars.current or ""), registrars.preferred, outbound))
 
     def _failed(self, code: int, reason: str, cause: str, advice: str, auth: bool = False) -> None:
         registrars = self._registrars

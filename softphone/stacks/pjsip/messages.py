@@ -94,3 +94,9 @@ def tells_sdp(found: Headers) -> bool:
     """Whether these are the headers of a message that carries a session description."""
     kind = first(found, "Content-Type").lower()
     return kind.startswith(("application/sdp", "multipart/")) and first(found, "Content-Length") != "0"
+
+
+def requires(message: str, extension: str) -> bool:
+    """Whether the message's Require names this option tag."""
+    lines = [line for name, found in headers(message).items() if name.lower() == "require" for line in found]
+    return extension in (tag.strip().lower() for tag in ",".join(lines).split(","))

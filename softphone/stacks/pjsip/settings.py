@@ -17,12 +17,13 @@ RTP_PORT_TRIES = 100  # media sockets tried before a call fails for want of port
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """What the whole stack shares. `clock_rate_hz` is the mixer's rate."""
+    """What the whole stack shares. `clock_rate_hz` is the mixer's rate; `instance` a URN (RFC 5626 section 4.1)."""
 
     sip: Sip
     media: Media
     max_calls: int
     clock_rate_hz: int
+    instance: str = ""
 
 
 _SRTP = {
@@ -145,6 +146,8 @@ def account_config(account: ResolvedAccount, options: StackOptions, way: Way) ->
     nat.contactRewriteUse = _ALWAYS
     nat.contactUseSrcPort = 0
     nat.sdpNatRewriteUse = 0
+    nat.sipOutboundUse = int(account.outbound != "off")
+    nat.sipOutboundInstanceId = f"<{options.instance}>" if options.instance else ""
     _account_media(config.mediaConfig, account, options, way)
     return config
 

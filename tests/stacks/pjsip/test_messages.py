@@ -133,3 +133,11 @@ def test_every_header_line_is_found_once(lines: list[tuple[str, str]]) -> None:
     text = "OPTIONS sip:a SIP/2.0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines) + "\r\n"
     found = messages.headers(text)
     assert sorted(v for values in found.values() for v in values) == sorted(value.strip() for _, value in lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "outbound"),
+    [("Require: outbound", True), ("Require: path, Outbound", True), ("Supported: outbound", False), ("X: 1", False)],
+)
+def test_what_a_message_requires(line: str, outbound: bool) -> None:
+    assert messages.requires(f"SIP/2.0 200 OK\r\n{line}\r\n\r\n", "outbound") == outbound
