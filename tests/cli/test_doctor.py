@@ -81,6 +81,15 @@ def test_a_device_that_is_not_there() -> None:
     ]
 
 
+def test_a_ringer_is_looked_for_by_what_is_written_on_it(tmp_path: Path) -> None:
+    bell = {"name": "hw:CARD=B", "inputs": 0, "outputs": 1, "driver": "ALSA", "default_rate_hz": 16000}
+    report = REPORT | {"devices": [bell | {"description": "Bell on the wall"}]}
+    assert one(check_build(static(ringer={"device": "wall"}), printing(report)), "devices").state == "ok"
+    found = list(check_build(static(ringer={"device": "gong"}), printing(report)))
+    assert "the configuration names 'gong': there is no loudspeaker" in found[-1].text
+    assert {f.state for f in machine.check_sound(static(ringer={"device": "wall"}), {}, tmp_path)} == {"warn"}
+
+
 # ---- machine and sound
 
 

@@ -15,6 +15,7 @@ from softphone.stacks.pjsip.device_names import choose
 
 if TYPE_CHECKING:
     from softphone.config import Config
+    from softphone.config.sound import Ringer
 
 BUILD = Area("native build")
 SOUND = Area("sound")
@@ -76,7 +77,7 @@ def _devices(config: Config | None, found: Sequence[dict[str, Any]]) -> Iterator
     if found:
         listed = ", ".join(f"{d['name']} ({d['inputs']} in, {d['outputs']} out)" for d in found)
         yield SOUND.ok("devices", listed)
-    devices = [AlsaDevice(d["name"], "", d["inputs"] > 0, d["outputs"] > 0) for d in found]
+    devices = [AlsaDevice(d["name"], d.get("description", ""), d["inputs"] > 0, d["outputs"] > 0) for d in found]
     for name, key in sorted(_named(config)):
         try:
             choose(name, key == "input", devices)
@@ -85,9 +86,17 @@ def _devices(config: Config | None, found: Sequence[dict[str, Any]]) -> Iterator
             yield SOUND.fail("devices", f"the configuration names {name!r}: {error}", cure)
 
 
+def ringers(config: Config | None) -> list[Ringer]:
+    """Every ringer of the configuration, the whole phone's and those of accounts."""
+    if config is None:
+        return []
+    return [config.ringer, *(account.ringer for account in config.accounts if account.ringer is not None)]
+
+
 def _named(config: Config | None) -> set[tuple[str, str]]:
     """Device names in the configuration, with what they are to do."""
     named: set[tuple[str, str]] = set()
     for audio in (account.audio for account in config.accounts) if config else ():
         named |= {(audio.input or audio.device or "", "input"), (audio.output or audio.device or "", "output")}
+    named |= {(ringer.device or "", "output") for ringer in ringers(config)}
     return {(name, key) for name, key in named if name}

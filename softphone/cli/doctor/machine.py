@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softphone import __version__
+from softphone.cli.doctor.build import ringers
 from softphone.cli.doctor.findings import Area, Finding
 
 if TYPE_CHECKING:
@@ -97,8 +98,9 @@ def _authorities() -> Finding:
 def check_sound(
     config: Config | None, environ: Mapping[str, str], devices: Path = Path("/dev/snd")
 ) -> Iterator[Finding]:
-    """Whether sound cards can be used; only accounts whose audio goes to a device need any."""
+    """Whether sound cards can be used; only accounts whose audio goes to a device, and ringers, need any."""
     wanted = config is not None and any(account.audio.kind == "device" for account in config.accounts)
+    wanted = wanted or any(ringer.device is not None for ringer in ringers(config))
     yield _cards(devices, wanted)
     session = _session(environ)
     if session:
