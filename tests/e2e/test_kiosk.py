@@ -77,8 +77,13 @@ def test_a_device_that_is_missing_at_the_answer_is_taken_when_it_is_there(
         failed = await phone.told("audio.failed", call=near)
         assert "kiosk_mic cannot be opened" in failed["cause"]
         assert phone.agent.call(near).sound.device == "waiting"
+        other, _ = await two_ends(phone, KIOSK)
+        await phone.told("audio.failed", call=other)
         sound.start()
-        await phone.told("audio.device_back", call=near)
+        for call in (near, other):  # both take it, and share it
+            await phone.told("audio.device_back", call=call)
+        await sound.used_by(1)
+        await phone.hung_up(other)
         await arrives(lambda: heard_in(phone, sound, far, "speaker", answer))
         await phone.hung_up(near)
         await sound.used_by(0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import re
 
+import pjsua2 as pj
 import pytest
 
+from softphone.config.sound import EchoCancel
 from softphone.errors import MediaError
-from softphone.stacks.pjsip import alsa, device_faults
+from softphone.stacks.pjsip import alsa, device_faults, devices
 
 MIC, SPEAKER = "hw:CARD=A,DEV=0", "plughw:CARD=B,DEV=0"
 
@@ -40,3 +42,11 @@ def test_cards_that_this_user_may_not_use_are_not_called_missing(monkeypatch: py
     monkeypatch.setattr(alsa, "cards_forbidden", lambda: True)
     with pytest.raises(MediaError, match="no microphone named 'hw:0' .*add the user to the group `audio`"):
         device_faults.resolve("hw:0", "hw:0")
+
+
+@pytest.mark.parametrize(("rate_hz", "less_noise", "noise"), [(8000, True, 0), (16000, False, 0), (16000, True, 128)])
+def test_noise_is_suppressed_where_there_is_a_suppressor(rate_hz: int, less_noise: bool, noise: int) -> None:
+    options = devices.echo_options(rate_hz, less_noise=less_noise)
+    assert options & pj.PJMEDIA_ECHO_USE_NOISE_SUPPRESSOR == noise
+    settings = EchoCancel(noise_suppression=less_noise)
+    assert devices.Devices(settings, rate_hz)._echo_options == options
