@@ -26,15 +26,15 @@ _NAME = rf"(?:{SECRET_NAME}|(?:[\w.-]{{0,64}}[_.-])?(?:pin|pwd|pass|otp|jwt|key|
 
 _NO_KEY = "MASKED"
 
-_HIDE = re.compile(r"[^ \t\r\n]")
+_HIDE = re.compile(r"[^ \t\r\n]+")
+_BETWEEN = re.compile(r"[^ \t\r\n,]+")
 _HEADER = re.compile(r"([^\s:]+)([ \t]*:)(.*)", re.DOTALL)
 _LINE = re.compile(r"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
-_SECRET_HEADER = re.compile(_NAME, re.IGNORECASE)
+_SECRET = re.compile(_NAME, re.IGNORECASE)
 _PARAMETER = re.compile(r"(?<![\w-])([\w-]+)([ \t\r\n]*=[ \t\r\n]*)(\"(?:[^\"\\]|\\.)*\"|[^\s,\"]*)")
-_NAMED = re.compile(
-    rf"(?<![\w.-])({_NAME}[\"']?[ \t]*[=:][ \t]*)(\"(?:[^\"\\\r\n]|\\.)*\"?|'[^'\r\n]*'?|[^\s;,&<>\"']+)", re.IGNORECASE
-)
-_PARAM_IN_HEAD = re.compile(rf"([;?&,\s]{_NAME}[ \t]*=[ \t]*)(\"(?:[^\"\\\r\n]|\\.)*\"?|[^\s;,&>\"]+)", re.IGNORECASE)
+_NAMED_IN_HEAD = re.compile(r"(?<=[;?&,\s])([\w.-]++)[ \t]*=[ \t]*")
+_NAMED_IN_BODY = re.compile(r"(?<![\w.-])([\w.-]++)[\"']?[ \t]*[=:][ \t]*")
+_VALUE = re.compile(r"\"(?:[^\"\\\r\n]|\\.)*\"?|'[^'\r\n]*'?|[^\s;,&<>\"']+")
 _BEARER = re.compile(r"\b((?:Bearer|Basic)[ \t]+)([\w.~+/=-]{8,})", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s<>\"]+")
 _INLINE = re.compile(r"(inline:)([^\s|;]+)", re.IGNORECASE)
@@ -52,7 +52,7 @@ def masked(data: bytes, *, show_digits: bool = False) -> bytes:
     """The message with `*` where secrets were; as long as before."""
     head, body = divide(data)
     clean = "".join(_header(line) for line in _logical_lines(head.decode("latin-1")))
-    clean = _PARAM_IN_HEAD.sub(_keep_name, clean)
+    clean = _without_named(clean, _NAMED_IN_HEAD)
     clean = _BEARER.sub(_keep_name, clean)
     clean = _TOKEN.sub(_without_password, clean)
     return (clean + _body(clean, body.decode("latin-1"), show_digits)).encode("latin-1")
@@ -66,7 +66,11 @@ def _logical_lines(head: str) -> Iterator[str]:
 
 
 def _hidden(text: str) -> str:
-    return _HIDE.sub("*", text)
+    return _HIDE.sub(_stars, text)
+
+
+def _stars(match: re.Match[str]) -> str:
+    return "*" * len(match[0])
 
 
 def _keep_name(match: re.Match[str]) -> str:
@@ -92,7 +96,7 @@ def _header(line: str) -> str:
         value = _parameters(value)
     elif kind in ("identity", "y"):
         value = _identity(value)
-    elif _SECRET_HEADER.fullmatch(kind):
+    elif _SECRET.fullmatch(kind):
         value = _hidden(value)
     return name + colon + value
 
@@ -109,11 +113,11 @@ def _parameters(text: str) -> str:
     """Digest parameters: those that are known to be harmless stay."""
     made, place = [], 0
     for match in _PARAMETER.finditer(text):
-        made.append(re.sub(r"[^ \t\r\n,]", "*", text[place : match.start()]))
+        made.append(_BETWEEN.sub(_stars, text[place : match.start()]))
         name, equals, value = match.groups()
         made.append(name + equals + (value if name.lower() in _HARMLESS else _value_hidden(value)))
         place = match.end()
-    made.append(re.sub(r"[^ \t\r\n,]", "*", text[place:]))
+    made.append(_BETWEEN.sub(_stars, text[place:]))
     return "".join(made)
 
 
@@ -121,6 +125,18 @@ def _identity(value: str) -> str:
     token, semicolon, rest = value.partition(";")
     readable, dot, signature = token.rpartition(".")
     return readable + dot + _hidden(signature) + semicolon + rest
+
+
+def _without_named(text: str, names: re.Pattern[str]) -> str:
+    """Without the values of whatever has a secret's name."""
+    made, place = [], 0
+    for match in names.finditer(text):
+        if match.start() < place or not _SECRET.fullmatch(match[1]):
+            continue
+        if value := _VALUE.match(text, match.end()):
+            made += [text[place : match.end()], _value_hidden(value[0])]
+            place = value.end()
+    return "".join([*made, text[place:]])
 
 
 def _without_password(match: re.Match[str]) -> str:
@@ -142,7 +158,7 @@ def _body(head: str, body: str, show_digits: bool) -> str:
     body = _INLINE.sub(_without_key, body)
     for pattern in _BODY:
         body = pattern.sub(_keep_name, body)
-    body = _NAMED.sub(_keep_name, body)
+    body = _without_named(body, _NAMED_IN_BODY)
     return body if show_digits else _without_digits(head, body)
 
 

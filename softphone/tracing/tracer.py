@@ -59,7 +59,7 @@ class Tracer:
         self._accounts: set[str] = set()
         self._calls: set[str] = set()
         self._open = False
-        self._lost = 0
+        self._lost = self._lost_before = 0
         self._timers = Timers()
         self._news = asyncio.Event()
         self._collector: Collector | None = None
@@ -69,7 +69,7 @@ class Tracer:
 
     def start(self) -> None:
         """Once the stack runs."""
-        self._lost = self._tap.tap_lost()
+        self._lost = self._lost_before = self._tap.tap_lost()
         self._start_collector()
         if self._settings.sip:
             self.switch(True)
@@ -166,6 +166,11 @@ class Tracer:
             self._timers.set(event.call, LINGER_S, lambda: self._unfollow(event.call))
         self._timers.set("settle", LINGER_S, self._store.settle_all)
 
+    def _followed(self, sip_call_id: str) -> str:
+        """The call that is traced by itself and now has this Call-ID. Its events would say so too late where a leg
+        began anew: what was not wanted is gone by then."""
+        return next((call for call in self._calls if sip_call_id == self._phonebook.sip_call_id(call) != ""), "")
+
     def _account_of(self, message: SipMessage, found: Parts) -> str:
         """By the address of our side: From in what we began, To or the Request-URI in what came to us."""
         ours = message.sent != found.start.startswith("SIP/2.0 ")
@@ -190,6 +195,7 @@ class Tracer:
         found = parts(raw.data)
         dialog = self._store.dialog(found.first("call-id"))
         dialog.account = dialog.account or self._account_of(raw, found)
+        dialog.call = dialog.call or self._followed(dialog.sip_call_id)
         if not self._wanted(dialog):
             self._store.settle(dialog)
             return
@@ -259,6 +265,6 @@ class Tracer:
             bytes=self._store.bytes,
             last=self._store.seq,
             forgotten=self._store.forgotten,
-            lost=self._tap.tap_lost(),
+            lost=self._tap.tap_lost() - self._lost_before,
             collector=view,
         )
