@@ -193,7 +193,8 @@ class Agent(SoundCommands):
 
     def _network_changed(self, before: Addresses, after: Addresses) -> None:
         self.bus.publish(events.NetworkChanged(before=list(before.all), after=list(after.all), out=list(after.out)))
-        self._accounts.network_changed()
+        # An address that merely comes or goes elsewhere (a container's bridge) is no reason to ask all registrars
+        self._accounts.network_changed(doubtful=before.out != after.out)
 
     def _moved(self, account: Account) -> None:
         for call in [call for call in self._calls.values() if call.account.id == account.id]:

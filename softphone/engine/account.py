@@ -113,12 +113,17 @@ class Account:
         self._on_unregistered = done
         self._advance(reg.UnregisterWanted())
 
-    def network_changed(self) -> None:
-        """This machine's addresses have changed: registers anew where that concerns this account."""
+    def network_changed(self, *, doubtful: bool) -> None:
+        """This machine's addresses have changed: registers anew where that concerns this account.
+
+        doubtful: connections may be dead even if our address is the old one.
+        """
         if (carrier := self._carrier) is None:
             return
         moved = carrier.moved()
         self._moved = self._moved or moved
+        if self.registered and not (moved or doubtful):
+            return
         if self.settings.register:
             self._advance(reg.NetworkChanged(moved))
         elif moved:
@@ -194,6 +199,9 @@ class Account:
     def _do(self, action: reg.Action) -> None:
         carrier = self._carrier
         match action:
+            case StartTimer("failback", delay_s):  # spread: a fleet must not come home in step
+                later_s = Backoff(delay_s, delay_s).next_s()
+                self._timers.set("failback", later_s, lambda: self._advance(TimerFired("failback")))
             case StartTimer(name, delay_s):
                 self._timers.set(name, delay_s, lambda: self._advance(TimerFired(name)))
             case StopTimer(name):

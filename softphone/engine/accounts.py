@@ -90,9 +90,9 @@ class Accounts:
 
         account.unregister(gone)
 
-    def network_changed(self) -> None:
+    def network_changed(self, *, doubtful: bool) -> None:
         for account in self._all.values():
-            account.network_changed()
+            account.network_changed(doubtful=doubtful)
 
     async def unregister_all(self) -> None:
         """Takes every contact back; waits at most UNREGISTER_PATIENCE_S for the registrars."""

@@ -169,6 +169,16 @@ def test_the_second_takes_over_and_the_first_comes_back(
     play(scene, kamailio, *places, users=("901",), transport=transport, sip=FAST)
 
 
+def test_a_certificate_that_we_do_not_trust_is_passed_over(play: Play, kamailio: Kamailio) -> None:
+    async def scene(phone: Phone) -> None:
+        failed = await phone.told("account.registrar_failed", address=stranger.place("tls"))
+        assert "certificate" in failed["cause"]
+        await phone.told("account.registered", address=kamailio.place("tls"))
+
+    with Kamailio() as stranger:
+        play(scene, kamailio, stranger.place("tls"), kamailio.place("tls"), users=("901",))
+
+
 # ---- NAT
 
 

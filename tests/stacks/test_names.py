@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from softphone.addresses import HostPort
 from softphone.stacks import names
 from softphone.stacks.names import LookupFailed, Names, Place, SrvRecord, in_order
 from tests.support.dns import DnsServer, dns_server
+from tests.support.netns import Networks
 
 SRV = ("_sips._tcp.pbx.test", "SRV")
 
@@ -190,7 +194,45 @@ def test_a_name_that_leads_nowhere(monkeypatch: pytest.MonkeyPatch, answer: Any,
 @pytest.mark.parametrize("name", ["a" * 64 + ".example", "..", "\x00", "é" * 300])
 def test_no_name_is_too_strange(name: str) -> None:
     async def ask() -> None:
-        await Names().find([HostPort(name)], "tls", 5061, srv=True)
+        async with dns_server({}) as server:
+            await Names(server.resolver).find([HostPort(name)], "tls", 5061, srv=True)
 
     with pytest.raises(LookupFailed):
         asyncio.run(ask())
+
+
+_IN_A_NETWORK = """
+import asyncio
+from softphone.addresses import HostPort
+from softphone.stacks.names import Names
+from tests.support.netns import Networks
+from tests.support.dns import dns_server
+
+RECORDS = {
+    ("_sip._tcp.pbx.test", "SRV"): ["1 1 5071 sip.pbx.test."],
+    ("sip.pbx.test", "A"): ["192.0.2.5"],
+    ("sip.pbx.test", "AAAA"): ["2001:db8::5"],
+}
+
+async def ask():
+    async with dns_server(RECORDS, port=53):
+        names = Names()
+        for place in await names.find([HostPort("pbx.test")], "tcp", 5060, srv=True):
+            print(HostPort(place.address, place.port))
+        await names.close()
+
+asyncio.run(ask())
+"""
+
+
+def test_the_machines_own_dns_server_is_asked() -> None:
+    with Networks() as net:
+        here = net.namespace("here")
+        folder = Path("/etc/netns", here.name)  # what `ip netns exec` puts over /etc
+        folder.mkdir(parents=True)
+        try:
+            (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+            said = here.run([sys.executable, "-c", _IN_A_NETWORK], capture_output=True, text=True)
+        finally:
+            shutil.rmtree(folder)
+    assert sorted(said.stdout.split()) == ["192.0.2.5:5071", "[2001:db8::5]:5071"], said.stderr
