@@ -21,6 +21,7 @@ from typing import Literal
 
 from softphone import __version__, events
 from softphone.addresses import NameAddr, target_uri
+from softphone.agent_digits import DigitCommands
 from softphone.agent_sound import SoundCommands
 from softphone.aio import Tasks
 from softphone.bus import Bus
@@ -75,7 +76,7 @@ END_PATIENCE_S = 6.0
 """How long stopping waits for calls to confirm their end."""
 
 
-class Agent(SoundCommands):
+class Agent(SoundCommands, DigitCommands):
     """One phone with any number of accounts and calls."""
 
     def __init__(self, config: Config, stack: Stack, bus: Bus) -> None:
@@ -454,16 +455,6 @@ class Agent(SoundCommands):
         added = checked(headers or {})
         if call_id not in self._ended:
             self._running(call_id).end(headers=added)
-
-    def send_digits(
-        self, call_id: str, digits: str, *, method: str = "auto", duration_ms: int = 160, pause_ms: int = 80
-    ) -> None:
-        """Sends 0-9 A-D * # and `,` (half a second); `call.digits_sent` tells when all are out."""
-        if method not in ("auto", "rfc4733", "info"):
-            raise UsageError(f"method {method!r}: digits go out by auto, rfc4733 or info")
-        if not 40 <= duration_ms <= 5000 or not 20 <= pause_ms <= 5000:
-            raise UsageError("a digit lasts 40 to 5000 ms, a pause between digits 20 to 5000 ms")
-        self._running(call_id).send_digits(digits, method, duration_ms, pause_ms)
 
     async def play(self, call_id: str, file: str, *, loop: bool = False) -> str:
         """Plays a sound file to the far end; returns the play's id. Raises MediaError."""

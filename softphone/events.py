@@ -431,7 +431,7 @@ class CallUnencrypted(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDigit(CallEvent):
-    """The far end pressed a key. `method` is rfc4733 or info; `duration_ms` is None where the peer does not say."""
+    """The far end pressed a key, and let go. `method`: rfc4733, info or inband; `duration_ms` None: nobody tells."""
 
     type: ClassVar[str] = "call.digit"
     digit: str
@@ -456,6 +456,25 @@ class CallDigitsFailed(CallEvent):
     digits: str
     sent: int
     cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitsCollecting(CallEvent):
+    """Digits that the far end types are being put together."""
+
+    type: ClassVar[str] = "digits.collecting"
+    collect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitsCollected(CallEvent):
+    """`reason`: terminator, max_digits, timeout_first, timeout_inter, timeout_total, stopped or call_ended."""
+
+    type: ClassVar[str] = "digits.collected"
+    collect: str
+    digits: str
+    reason: str
+    terminator: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ bool valid(const PcmPortConfig &c)
     /* Upper bounds keep the arithmetic and the memory sane; they are far beyond any use. */
     return c.clockRate >= 8000 && c.clockRate <= 192000 && c.channelCount >= 1 && c.channelCount <= 2 &&
            c.ptimeUsec >= 5000 && c.ptimeUsec <= 200000 && c.rxBufMs <= 600000 && c.txBufMs <= 600000 &&
-           c.rxNotifyMs <= 600000 && c.txPrefillMs <= 600000 && c.txMaxMs <= 600000 && c.txLowMs <= 600000;
+           (!c.hearDigits || (c.channelCount == 1 && DigitDetector::supports(c.clockRate))) && c.rxNotifyMs <= 600000 && c.txPrefillMs <= 600000 && c.txMaxMs <= 600000 && c.txLowMs <= 600000;
 }
 
 void describe(PcmPortState &state, const std::string &name)
@@ -96,7 +96,7 @@ PcmPortStat since(PcmPortStat now, const PcmPortStat &base)
 
 PcmPortConfig::PcmPortConfig()
     : clockRate(16000), channelCount(1), ptimeUsec(20000), rxBufMs(1000), txBufMs(1000), rxNotifyMs(20), txPrefillMs(0),
-      txMaxMs(0), txLowMs(0), rxFillSilence(true)
+      txMaxMs(0), txLowMs(0), rxFillSilence(true), hearDigits(false)
 {
 }
 
@@ -177,6 +177,14 @@ unsigned PcmPort::readRaw(void *into, size_t size)
     if (!s) return 0;
     std::lock_guard<std::mutex> hold(s->app);
     return (unsigned)s->read(into, size);
+}
+
+bool PcmPort::takeDigit(HeardDigit &digit)
+{
+    auto s = state();
+    if (!s || !s->digits) return false;
+    std::lock_guard<std::mutex> hold(s->app);
+    return s->digits->take(digit);
 }
 
 unsigned PcmPort::readable() const

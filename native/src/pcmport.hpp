@@ -19,12 +19,15 @@
 
 #include <pjsua2.hpp>
 
+#include "digits.hpp"
+
 namespace pj {
 
 /* What PcmHub.events() and PcmPort.takeEvents() report; flags, so one entry may carry both. */
 enum PcmEvent {
     PCM_DRAINED = 1, /* the last byte written before notifyDrained() has gone into the mixer */
-    PCM_LOW = 2      /* less than txLowMs is queued for playing: time to write() */
+    PCM_LOW = 2,     /* less than txLowMs is queued for playing: time to write() */
+    PCM_DIGITS = 4   /* digits were heard: takeDigits() has them */
 };
 
 struct PcmPortConfig {
@@ -39,6 +42,8 @@ struct PcmPortConfig {
     unsigned txLowMs;      /* PCM_LOW once after each write() when less is queued, ms; 0: never */
     bool rxFillSilence;    /* true: zeros stand for frames without audio and for frames lost by overrun, so that bytes
                               read always tell the time; false: such frames are left out */
+    bool hearDigits;      /* false; true: what the mixer delivers is searched for dialled digits (digits.hpp) instead of
+                              being kept for read(). One channel, at a multiple of 8000 Hz. */
     PcmPortConfig();
 };
 
@@ -106,6 +111,7 @@ public:
     void resetStat();
 
 #ifndef SWIG
+    bool takeDigit(HeardDigit &digit);
     unsigned readRaw(void *into, size_t size);
 
 private:

@@ -31,6 +31,7 @@
 %feature("nothread") pj::PcmHub::wakeups;
 %feature("nothread") pj::PcmHub::drain;
 %feature("nothread") pj::PcmHub::events;
+%feature("nothread") pj::PcmPort::takeDigits;
 %nocopyctor pj::PcmPort;
 %nocopyctor pj::PcmHub;
 
@@ -61,8 +62,30 @@ static bool pcm_pair(PyObject *list, Py_ssize_t i, long first, PyObject *second)
     PyList_SET_ITEM(list, i, pair);
     return true;
 }
+
+/* [(digit, start ms, duration ms), ...] of all that `take` gives. */
+template <class Take> static PyObject *digit_list(Take take)
+{
+    PyObject *list = PyList_New(0);
+    pj::HeardDigit heard;
+    while (list && take(heard)) {
+        PyObject *entry = Py_BuildValue("(CII)", heard.digit, heard.startMs, heard.durationMs);
+        if (!entry || PyList_Append(list, entry) < 0) Py_CLEAR(list);
+        Py_XDECREF(entry);
+    }
+    return list;
+}
 %}
 
+/* A detector by itself, for sound that is in memory. feedPcm() gives the GIL away: an hour of sound takes seconds. */
+%feature("docstring") pj::PcmPort::takeDigits "takeDigits() -> [(digit, start ms, duration ms), ...]";
+%feature("docstring") pj::DigitDetector::digits "digits() -> [(digit, start ms, duration ms), ...]: what was heard since.";
+%feature("nothread") pj::DigitDetector::digits;
+%ignore pj::HeardDigit;
+%ignore pj::DigitDetector::feed;
+%ignore pj::DigitDetector::take;
+%nocopyctor pj::DigitDetector;
+%include "digits.hpp"
 %include "pcmport.hpp"
 
 %extend pj::PcmPort {
@@ -79,6 +102,18 @@ static bool pcm_pair(PyObject *list, Py_ssize_t i, long first, PyObject *second)
     size_t n = $self->readRaw(view.buf, (size_t)view.len);
     PyBuffer_Release(&view);
     return PyLong_FromSize_t(n);
+  }
+  PyObject *takeDigits() {
+    return digit_list([&](pj::HeardDigit &heard) { return $self->takeDigit(heard); });
+  }
+}
+
+%extend pj::DigitDetector {
+  void feedPcm(const void *DATA, size_t LEN) {
+    $self->feed((const int16_t *)DATA, LEN / 2);
+  }
+  PyObject *digits() {
+    return digit_list([&](pj::HeardDigit &heard) { return $self->take(heard); });
   }
 }
 

@@ -33,6 +33,7 @@ size_t ringBytes(const PcmPortConfig &config, unsigned ms)
 
 PcmPortState::PcmPortState(const PcmPortConfig &c, std::shared_ptr<PcmHubState> h)
     : config(c), frameBytes(frameBytesOf(c)), rx(ringBytes(c, c.rxBufMs)), tx(ringBytes(c, c.txBufMs)),
+      digits(c.hearDigits ? new DigitDetector(c.clockRate) : nullptr),
       hub(std::move(h)), rxNotify_(std::max<size_t>(1, std::min(bytesOf(c, c.rxNotifyMs), rx.limit()))),
       txPrefill_(std::min(bytesOf(c, c.txPrefillMs), tx.limit())), txMax_(bytesOf(c, c.txMaxMs)),
       txLow_(bytesOf(c, c.txLowMs)), rxMeter_(c.ptimeUsec / 1e6), txMeter_(c.ptimeUsec / 1e6)
@@ -49,6 +50,10 @@ void PcmPortState::put(const pjmedia_frame *frame)
     bool audio = frame->type == PJMEDIA_FRAME_TYPE_AUDIO && frame->size;
     const void *data = audio ? frame->buf : nullptr;
     rxMeter_.update((const int16_t *)data, (audio ? frame->size : frameBytes) / 2);
+    if (digits) {
+        if (digits->feed((const int16_t *)data, (audio ? frame->size : frameBytes) / 2)) raise(PCM_DIGITS);
+        return;
+    }
     if (!audio) {
         add(silent_);
         if (!config.rxFillSilence) return;

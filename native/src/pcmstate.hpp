@@ -103,6 +103,7 @@ struct PcmPortState {
     const size_t frameBytes;
     std::mutex app;
     PcmRing rx, tx;
+    const std::unique_ptr<DigitDetector> digits; /* the mixer's thread feeds it */
     const std::shared_ptr<PcmHubState> hub;
     int slot = -1;
     int portId = -1;

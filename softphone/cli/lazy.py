@@ -47,6 +47,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("redirect", "control:redirect", "Send the caller of a call that rings here elsewhere."),
         Entry("conference", "conference:app", "Merge calls so that all hear each other; split them again."),
         Entry("dtmf", "act:dtmf", "Send digits."),
+        Entry("collect", "collect:collect", "Wait for digits that the far end types, and print them."),
         Entry("play", "act:play", "Play a sound file to the far end, or stop it."),
         Entry("volume", "sound:volume", "Show or set how loud microphone and loudspeaker of a call are."),
         Entry("levels", "sound:levels", "Show how loud both sides of a call are, and who talks."),

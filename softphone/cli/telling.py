@@ -19,7 +19,6 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "trace.collector_failed": lambda e: f"the HEP collector gets nothing: {e['cause']}",
     "trace.collector_back": lambda e: f"the HEP collector is back; it missed {count_of(e['dropped'], 'message')}",
     "trace.lost": lambda e: f"{count_of(e['messages'], 'SIP message')} missing in the trace: too many at once",
-    "network.changed": lambda e: f"this machine's addresses are now {', '.join(e['after']) or 'none'}",
     "provider.fetched": lambda e: _joined(f"the PBX lists {count_of(e['extensions'], 'extension')}", *e["problems"]),
     "provider.failed": lambda e: f"{e['cause']}; again in {show_duration(e['retry_in_s'])}",
     "account.added": lambda e: "new account",
@@ -28,7 +27,6 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "account.registering": lambda e: "registering",
     "account.registered": lambda e: f"registered for {show_duration(e['expires_s'])}",
     "account.failed": lambda e: _registration_failed(e),
-    "account.registrar_failed": lambda e: f"{e['address']} failed: {e['cause']}; {count_of(e['others'], 'other')} left",
     "account.connection_lost": lambda e: f"connection lost: {e['cause']}",
     "account.unregistered": lambda e: "unregistered",
     "account.dnd": lambda e: f"do not disturb: callers get {e['code']}" if e["on"] else "may be disturbed again",
@@ -52,6 +50,8 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "call.digit": lambda e: f"the far end pressed {e['digit']}",
     "call.digits_sent": lambda e: f"digits sent: {e['digits']} ({e['method']})",
     "call.digits_failed": lambda e: f"digits {e['digits']} not sent ({e['sent']} were): {e['cause']}",
+    "digits.collecting": lambda e: f"{e['collect']}: digits are expected",
+    "digits.collected": lambda e: f"{e['collect']}: {e['digits'] or 'no digits'} ({_collected(e)})",
     "call.ended": lambda e: _ended(e),
     "expect.started": lambda e: (
         f"{e['expect']}: a call from {e['caller']} is expected for {show_duration(e['within_s'])}"
@@ -110,6 +110,19 @@ def _auto_answer(e: Event) -> str:
         "expected": "a program expects it",
     }.get(e["why"], e["why"])
     return f"answered by itself after {show_duration(e['after_s'])}: {why}"
+
+
+def _collected(e: Event) -> str:
+    words = {
+        "terminator": f"ended by {e['terminator']}",
+        "max_digits": "complete",
+        "timeout_first": "nothing was typed in time",
+        "timeout_inter": "nothing more was typed in time",
+        "timeout_total": "not complete in time",
+        "stopped": "stopped",
+        "call_ended": "the call ended",
+    }
+    return words.get(e["reason"]) or str(e["reason"])
 
 
 def _media(e: Event) -> str:

@@ -36,7 +36,8 @@ from softphone.config.types import (
 Transport = Literal["tls", "tcp", "udp"]
 Srtp = Literal["off", "mandatory", "prefer"]
 Codec = Literal["opus", "g722", "pcma", "pcmu", "gsm", "speex"]
-Dtmf = Literal["auto", "rfc4733", "info"]
+Dtmf = Literal["auto", "rfc4733", "info", "inband"]
+DtmfDetect = Literal["auto", "off", "on"]
 Action = Literal["ring", "answer", "answer_if_asked", "reject"]
 Outbound = Literal["auto", "on", "off"]
 Transfers = Literal["refuse", "domain", "accept"]
@@ -204,7 +205,13 @@ class AccountSettings(Strict):
     )
     dtmf: Dtmf = Field(
         default="auto",
-        description="How digits are sent: rfc4733, info (SIP INFO), or auto (rfc4733 if the peer knows it)",
+        description="How digits are sent: rfc4733, info (SIP INFO), inband (as sound), or auto (the first of these that"
+        " the far end takes)",
+    )
+    dtmf_detect: DtmfDetect = Field(
+        default="auto",
+        description="Whether digits are heard in the sound that comes in: auto (only where the far end does not know"
+        " RFC 4733), off, or on",
     )
     max_calls: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         default=8, description="Calls of this account at once; further callers hear busy (calls)"

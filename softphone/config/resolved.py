@@ -14,6 +14,7 @@ from softphone.config.accounts import (
     Audio,
     Codec,
     Dtmf,
+    DtmfDetect,
     IncomingRule,
     Limits,
     Outbound,
@@ -59,6 +60,7 @@ class ResolvedAccount:
     srtp: Srtp = "off"
     codecs: tuple[Codec, ...] = ("opus", "g722", "pcma", "pcmu")
     dtmf: Dtmf = "auto"
+    dtmf_detect: DtmfDetect = "auto"
     max_calls: int = 8
     limits: Limits = Limits()
     rtcp_xr: bool = False
@@ -117,6 +119,7 @@ def with_settings(
         srtp=settings.srtp,
         codecs=settings.codecs,
         dtmf=settings.dtmf,
+        dtmf_detect=settings.dtmf_detect,
         max_calls=settings.max_calls,
         limits=settings.limits,
         rtcp_xr=settings.rtcp_xr,

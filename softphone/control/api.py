@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from softphone.bus import Bus
+from softphone.engine.collecting import CollectPlan
 from softphone.engine.views import (
     AccountView,
     AgentStatus,
     AudioRoute,
     CallView,
+    CollectView,
     ConferenceView,
     DeviceTestView,
     DeviceView,
@@ -20,7 +22,7 @@ from softphone.engine.views import (
 )
 from softphone.tracing.tracer import Tracer
 
-DigitMethod = Literal["auto", "rfc4733", "info"]
+DigitMethod = Literal["auto", "rfc4733", "info", "inband"]
 RecordMode = Literal["mono", "stereo"]
 WaitFor = Literal["answered", "ended"]
 
@@ -100,6 +102,17 @@ class AgentApi(Protocol):
     def send_digits(
         self, id: str, digits: str, *, method: DigitMethod = "auto", duration_ms: int = 160, pause_ms: int = 80
     ) -> None: ...
+
+    def start_collect(self, call_id: str, plan: CollectPlan) -> CollectView: ...
+
+    async def collected(self, call_id: str, collect_id: str) -> CollectView:
+        """Returns when it is over."""
+
+    def collecting(self, call_id: str, collect_id: str) -> CollectView: ...
+
+    def stop_collect(self, call_id: str, collect_id: str | None = None) -> CollectView: ...
+
+    def forget_typed(self, call_id: str) -> None: ...
 
     async def play(self, id: str, file: str, *, loop: bool = False) -> str:
         """Returns the play's id."""

@@ -210,6 +210,21 @@ class ControlClient:
         body = {"digits": digits, "method": method, "duration_ms": duration_ms, "pause_ms": pause_ms}
         return self._object("POST", _path("calls", call, "dtmf"), body)
 
+    def start_collect(self, call: str, **plan: Any) -> Json:
+        """Begins to put together what the far end types: `{"id": "g1", …}`. `plan`: see CollectRequest."""
+        return self._object("POST", _path("calls", call, "collect"), plan)
+
+    def collected(self, call: str, collect: str, *, timeout_s: float = 0) -> Json:
+        """The collection when it is over, or as it stands after `timeout_s` seconds."""
+        query = {"timeout_s": str(timeout_s)}
+        return self._object("GET", _path("calls", call, "collects", collect), query=query, waits_s=timeout_s)
+
+    def stop_collect(self, call: str, collect: str) -> Json:
+        return self._object("DELETE", _path("calls", call, "collects", collect))
+
+    def forget_typed(self, call: str) -> None:
+        self._request("DELETE", _path("calls", call, "typed"))
+
     # ---- sound
 
     def play(self, call: str, file: str, *, loop: bool = False) -> Json:

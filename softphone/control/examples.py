@@ -105,10 +105,20 @@ EXPECTED: Mapping[str, Any] = {
     "expires": "2025-01-01T12:00:30.000Z",
 }
 
+COLLECT: Mapping[str, Any] = {
+    "id": "g1",
+    "call": "c1",
+    "running": False,
+    "digits": "1234",
+    "reason": "terminator",
+    "terminator": "#",
+}
+
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "AccountView": ACCOUNT,
     "CallView": CALL,
     "ConferenceView": CONFERENCE,
+    "CollectView": COLLECT,
     "ExpectedView": EXPECTED,
     "AgentStatus": STATUS,
     "ProblemDocument": PROBLEM,

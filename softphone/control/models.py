@@ -168,11 +168,34 @@ class DigitsRequest(Request):
     digits: Annotated[Line, Field(min_length=1, max_length=256)]
     """0 to 9, *, #, A to D."""
     method: DigitMethod = "auto"
-    """rfc4733: in the media stream; info: SIP INFO; auto: the first if the far end takes it, else the second."""
+    """rfc4733: in the media stream; info: SIP INFO; inband: as sound; auto: the first that the far end takes."""
     duration_ms: Annotated[int, Field(ge=40, le=6000)] = 160
     """How long each sounds."""
     pause_ms: Annotated[int, Field(ge=0, le=6000)] = 80
     """Between two of them."""
+
+
+class CollectRequest(Request):
+    """How to put together what the far end types. `digits.collected` tells the result."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"max_digits": 4, "terminators": "#", "stop_plays": True}]}
+    )
+
+    max_digits: Annotated[int, Field(ge=1, le=128)] = 1
+    """So many end it."""
+    terminators: Annotated[str, StringConstraints(pattern="^[0-9A-D*#]*$", max_length=16)] = "#"
+    """Digits that end it and are not part of the result."""
+    first_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """Until the first digit, counted from the end of what is being played."""
+    inter_digit_s: Annotated[float, Field(gt=0, le=3600)] = 3.0
+    """Between two digits."""
+    total_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """For all of it, from now."""
+    stop_plays: bool = False
+    """Whether the first digit silences what is being played (barge-in)."""
+    typed_ahead: bool = True
+    """Whether digits that came before count; false forgets them."""
 
 
 class RedirectRequest(Request):

@@ -16,10 +16,12 @@ from softphone import events
 from softphone.aio import Timers
 from softphone.config.resolved import ResolvedAccount
 from softphone.engine import fsm
+from softphone.engine.collecting import Collector
 from softphone.engine.digits import DigitSender, Outcome
 from softphone.engine.ending import Ending
 from softphone.engine.headers import telling
 from softphone.engine.hold import Hold
+from softphone.engine.inband import Listener, Speaker
 from softphone.engine.intercom import Intercom
 from softphone.engine.monitor import Watch
 from softphone.engine.place import Place
@@ -35,6 +37,7 @@ from softphone.stacks.base import (
     NO_HEADERS,
     Answered,
     Digit,
+    DigitBegun,
     DigitFailed,
     DigitSent,
     HeaderLines,
@@ -98,6 +101,10 @@ class Call:
         self._hold = Hold(call_id, account.id, world, self._place, outgoing=state.outgoing, send=self._send_hold)
         self._transfer = Transfer(call_id, account.id, world, self._transfer_over)
         self._consulted: Call | None = None
+        self._speaker = Speaker(f"call {call_id}", world, self._place, self._digit_out)
+        self.collector = Collector(self.id, account.id, self._tell, self.sounds.stop_prompts, self.sounds.prompting)
+        self.sounds.on_quiet = self.collector.played
+        self._ear = Listener(f"call {call_id}", account.dtmf_detect, world, self._place, self._digit_heard)
         self._added: HeaderLines = NO_HEADERS  # for the message that the present command sends
         self._hold_headers: HeaderLines = NO_HEADERS
         self._watch = Watch(call_id, account, world, self.end)
@@ -138,6 +145,7 @@ class Call:
         """The call goes on with another far end; whoever listens, plays or records does not notice."""
         if self._digits is not None:
             self._digits.close("the far end changed")
+        self._speaker.close()
         self._transfer.call_over(bye=False)
         self._take(leg)
         self.remote, self._remote_name = invite.caller, invite.caller_name
@@ -155,7 +163,7 @@ class Call:
 
     def _take(self, leg: Leg) -> None:
         self._leg = leg
-        self._digits = DigitSender(leg, self._digits_done)
+        self._digits = DigitSender(leg, self._digits_done, self._speaker.say)
 
     # ---- what the leg reports
 
@@ -184,15 +192,14 @@ class Call:
                 self._transfer_asked(target, accepted=False)
             case Redirected(code, target):
                 self._tell(events.CallRedirected(call=self.id, account=self.account.id, code=code, target=target))
-            case Digit(digit, method, duration_ms):
-                self._tell(
-                    events.CallDigit(
-                        call=self.id, account=self.account.id, digit=digit, method=method, duration_ms=duration_ms
-                    )
-                )
+            case DigitBegun():
+                self._ear.signalled()
+                self.collector.begun()
+            case Digit():
+                self._ear.signalled()
+                self._digit_heard(report)
             case DigitSent() | DigitFailed():
-                if self._digits is not None:
-                    self._digits.reported(report)
+                self._digit_out(report)
             case SecurityLowered(cause):
                 self._tell(events.CallUnencrypted(call=self.id, account=self.account.id, cause=cause))
 
@@ -201,6 +208,7 @@ class Call:
             return
         self._media = report
         self._place.change(report.port)
+        self._ear.media(report)
         if self._state.phase == "active":
             self._hold.seen(report)
         self._tell(
@@ -219,6 +227,14 @@ class Call:
     def _identified(self, remote: str, remote_name: str) -> None:
         self.remote, self._remote_name = remote, remote_name
         self._tell(events.CallIdentity(call=self.id, account=self.account.id, remote=remote, remote_name=remote_name))
+
+    def _digit_heard(self, heard: Digit) -> None:
+        self._tell(events.CallDigit(call=self.id, account=self.account.id, **asdict(heard)))
+        self.collector.digit(heard.digit)
+
+    def _digit_out(self, report: DigitSent | DigitFailed) -> None:
+        if self._digits is not None:
+            self._digits.reported(report)
 
     def _moved(self, port: Port) -> None:
         self.sounds.moved(port)
@@ -426,6 +442,9 @@ class Call:
         self._timers.close()
         if self._digits is not None:
             self._digits.close("the call ended")
+        self._speaker.close()
+        self._ear.close()
+        self.collector.call_over()
         self._hold.close()
         self._transfer.call_over(bye=False)
         self._consulted = None

@@ -22,12 +22,13 @@ class Place:
         self._moved = moved
         self._stand_in: PcmPort | None = None
         self._drain: PcmPort | None = None
+        self._muted = self._hushed = False
         self.shown: Port = Absent(name)
         self.leg: Port = self.shown
 
     @property
     def muted(self) -> bool:
-        return self._drain is not None
+        return self._muted
 
     def change(self, port: Port | None) -> None:
         """The leg has another port now, or none."""
@@ -53,20 +54,30 @@ class Place:
 
     def mute(self) -> None:
         """Raises MediaError."""
-        if self._drain is None:
-            self._drain = self._sink("muted")
-            self._graph.mute(self.shown, self._drain)
+        self._silence(True, self._hushed)
 
     def unmute(self) -> None:
-        drain, self._drain = self._drain, None
-        if drain is not None:
+        self._silence(False, self._hushed)
+
+    def hush(self, hushed: bool) -> None:
+        """Silences our side for a moment, whatever is muted or not. Raises MediaError."""
+        self._silence(self._muted, hushed)
+
+    def _silence(self, muted: bool, hushed: bool) -> None:
+        wanted = muted or hushed
+        if wanted and self._drain is None:
+            self._drain = self._sink("muted")
+            self._graph.mute(self.shown, self._drain)
+        self._muted, self._hushed = muted, hushed
+        if not wanted and (drain := self._drain) is not None:
+            self._drain = None
             self._graph.unmute(self.shown)
             drain.close()
 
     def close(self) -> None:
         """The call is over: everything is disconnected."""
         self.resume()
-        self.unmute()
+        self._silence(False, False)
         self._graph.remove(self.leg)
         self.leg = Absent(self._name)
         self._show(self.leg)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -60,6 +61,8 @@ class Sounds:
         self._apart = False
         self.intercom: Intercom | None = None  # set before an answer that nobody gave by hand
         self._chiming: Intercom | None = None
+        self.on_quiet: Callable[[], None] = _nothing
+        """Runs when the last prompt is over: nothing is played any more but the route."""
 
     # ---- what the call tells
 
@@ -155,6 +158,18 @@ class Sounds:
                 error=end.error,
             )
         )
+        if not self.prompting():
+            self.on_quiet()
+
+    def prompting(self) -> bool:
+        """Whether something is played beside the route."""
+        return any(play_id != self._route_play for play_id in self._plays)
+
+    def stop_prompts(self) -> None:
+        """Silences all plays but the route's own (barge-in)."""
+        for play_id, play in list(self._plays.items()):
+            if play_id != self._route_play:
+                play.player.stop()
 
     def stop_play(self, play_id: str | None = None) -> None:
         """Silences one play, or all of them. Raises NotFound."""
@@ -347,6 +362,10 @@ class Sounds:
 
     def _tell(self, event: events.Event) -> None:
         self._world.bus.publish(event)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _existing_path(file: str) -> Path:

@@ -303,6 +303,24 @@ class ExpectedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CollectView:
+    """Digits that the far end types, put together."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    id: str
+    """`g1`, `g2`, … unique in this run of the process."""
+    call: str
+    running: bool
+    digits: str
+    """What was typed so far, without the terminator."""
+    reason: str = ""
+    """Why it ended: terminator, max_digits, timeout_first, timeout_inter, timeout_total, stopped or call_ended."""
+    terminator: str = ""
+    """The digit that ended it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordEndView:
     """A finished recording."""
 

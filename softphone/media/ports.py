@@ -91,6 +91,13 @@ class Device(Protocol):
     def close(self) -> None: ...
 
 
+class Ear(Port, Protocol):
+    """A port that hears dialled digits in what is connected to it, and keeps no sound."""
+
+    def close(self) -> None:
+        """Leaves the mixer. Idempotent; nothing is heard any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """A device that stopped working: its name, and why, in plain English."""
@@ -127,7 +134,10 @@ class TalkSettings:
 
 
 class SoundMixer(Mixer, Protocol):
-    """A mixer that can also open sound devices, and measure."""
+    """A mixer that can also open sound devices, measure, and hear digits."""
+
+    def open_ear(self, name: str, on_digit: Callable[[str, int], None]) -> Ear:
+        """`on_digit(digit, duration_ms)` runs when a digit has sounded to its end. Raises MediaError."""
 
     async def open_device(self, capture: str | None, playback: str | None) -> Device:
         """Opens devices by name (None: the default one). Raises MediaError that names what there is.

@@ -17,6 +17,7 @@ from softphone.media import dtmf as keypad
 from softphone.media.sources import Chunks
 
 FADE_S = 0.005
+DTMF_FADE_S = 0.002  # receivers count what is loud
 _PIECE_S = 0.5
 
 
@@ -67,10 +68,10 @@ def _sum_of_sines(times_s: NDArray[np.float64], frequencies_hz: Sequence[float])
     return wave / max(1, len(frequencies_hz))
 
 
-def _fade(places: NDArray[np.float64], total: int, rate_hz: int) -> NDArray[np.float64]:
+def _fade(places: NDArray[np.float64], total: int, rate_hz: int, fade_s: float = FADE_S) -> NDArray[np.float64]:
     """Gain 0 to 1 at the start, 1 to 0 at the end of a burst of `total` samples."""
     nearest_edge = np.minimum(places, total - 1 - places)
-    ramp: NDArray[np.float64] = np.clip(nearest_edge / max(1.0, FADE_S * rate_hz), 0.0, 1.0)
+    ramp: NDArray[np.float64] = np.clip(nearest_edge / max(1.0, fade_s * rate_hz), 0.0, 1.0)
     return ramp
 
 
@@ -116,3 +117,26 @@ def dtmf(digits: str, tone_ms: int = 100, gap_ms: int = 100, level_dbfs: float =
         else:
             bursts += [Burst(tone_ms / 1000, keypad.FREQUENCIES_HZ[digit]), Burst(gap_ms / 1000)]
     return Tones(tuple(bursts), level_dbfs=level_dbfs)
+
+
+DTMF_HIGH_DBM0 = -7.0
+DTMF_TWIST_DB = 2.0
+"""The high tone is this much louder, since lines damp it more."""
+
+_0_DBM0 = 10 ** (-3.14 / 20)
+"""The peak of a tone of 0 dBm0, of full scale (ITU-T G.711)."""
+
+
+def dtmf_digit(digit: str, duration_ms: int, rate_hz: int) -> bytes:
+    """One digit as PCM to send to a receiver (ITU-T Q.23): its tones at -9 and -7 dBm0. UsageError for no digit."""
+    key = keypad.normalize(digit)
+    if key not in keypad.FREQUENCIES_HZ:
+        raise UsageError(f"{digit!r} is not one digit that sounds")
+    total = round(duration_ms / 1000 * rate_hz)
+    places = np.arange(total, dtype=np.float64)
+    wave = np.zeros_like(places)
+    for frequency_hz, level in zip(
+        keypad.FREQUENCIES_HZ[key], (DTMF_HIGH_DBM0 - DTMF_TWIST_DB, DTMF_HIGH_DBM0), strict=True
+    ):
+        wave += _0_DBM0 * 10 ** (level / 20) * np.sin(2 * np.pi * frequency_hz * places / rate_hz)
+    return np.rint(wave * _fade(places, total, rate_hz, DTMF_FADE_S) * 32767).astype(np.int16).tobytes()

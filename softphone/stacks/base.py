@@ -137,7 +137,7 @@ class Identified:
 class MediaChanged:
     """Media was agreed, changed or stopped. `port` is the leg's place on the mixer, None while there is none.
 
-    `held`: our side holds the call; the port stays, so that music can be sent.
+    `held`: our side holds the call; the port stays, so that music can be sent. `events`: the far end knows RFC 4733.
     """
 
     port: Port | None
@@ -147,6 +147,7 @@ class MediaChanged:
     srtp: str = ""
     remote: str = ""
     held: bool = False
+    events: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,17 @@ class Redirected:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitBegun:
+    """The far end holds a key down; `Digit` follows when it lets go."""
+
+    digit: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
 class Digit:
+    """The far end pressed a key. `method`: rfc4733 or info."""
+
     digit: str
     method: str
     duration_ms: int | None
@@ -208,8 +219,11 @@ class DigitSent:
 
 @dataclass(frozen=True, slots=True)
 class DigitFailed:
+    """`refused`: the far end answered INFO, and with a refusal; another method may do."""
+
     digit: str
     cause: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +261,7 @@ LegReport = (
     | TransferAsked
     | Replaced
     | Redirected
+    | DigitBegun
     | Digit
     | DigitSent
     | DigitFailed
@@ -313,7 +328,7 @@ class Leg(Protocol):
         """Sends one of 0-9 A-D * #; `method`: auto, rfc4733 or info. Reports DigitSent or DigitFailed."""
 
     def dtmf_method(self, wanted: str) -> str:
-        """What `wanted` ("auto") comes to with this peer: rfc4733 or info."""
+        """What `wanted` ("auto") comes to with this peer: rfc4733, info, or inband (which is the engine's to do)."""
 
     def quality(self) -> StreamQuality | None:
         """The media's figures so far, None while there is no media."""

@@ -10,6 +10,7 @@ from typing import Any
 from softphone.bus import Bus
 from softphone.config.trace import Trace
 from softphone.control.api import AgentApi, DigitMethod, RecordMode, WaitFor
+from softphone.engine.collecting import CollectPlan
 from softphone.engine.views import (
     AccountCounts,
     AccountView,
@@ -17,6 +18,7 @@ from softphone.engine.views import (
     AudioRoute,
     CallCounts,
     CallView,
+    CollectView,
     ConferenceView,
     DeviceTestView,
     DeviceView,
@@ -27,7 +29,7 @@ from softphone.engine.views import (
     RecordView,
 )
 from softphone.errors import Conflict, NotFound
-from softphone.events import CallAnswered, CallEnded, CallHold, CallTransfer, ExpectEnded
+from softphone.events import CallAnswered, CallEnded, CallHold, CallTransfer, DigitsCollected, ExpectEnded
 from softphone.tracing.message import SipMessage
 from softphone.tracing.tracer import Receiver, Tracer
 
@@ -296,6 +298,30 @@ class FakeAgent:
                 self.waiting.set()
                 await self._changed.wait()
         return self.call(id)
+
+    def start_collect(self, call_id: str, plan: CollectPlan) -> CollectView:
+        """The far end types 12# at once, where two digits are enough; else nothing."""
+        self._note("start_collect", self.call(call_id).id, plan)
+        reason, digits = ("terminator", "12") if plan.max_digits > 1 else ("timeout_first", "")
+        told = DigitsCollected(
+            call=call_id, account="901@pbx.example", collect="g1", digits=digits, reason=reason, terminator="#"
+        )
+        asyncio.get_running_loop().call_soon(self.bus.publish, told)
+        return CollectView(id="g1", call=call_id, running=True, digits="")
+
+    async def collected(self, call_id: str, collect_id: str) -> CollectView:
+        await asyncio.sleep(0.05)
+        return CollectView(id=collect_id, call=self.call(call_id).id, running=False, digits="12", reason="max_digits")
+
+    def collecting(self, call_id: str, collect_id: str) -> CollectView:
+        return CollectView(id=collect_id, call=self.call(call_id).id, running=True, digits="1")
+
+    def stop_collect(self, call_id: str, collect_id: str | None = None) -> CollectView:
+        self._note("stop_collect", self.call(call_id).id, collect_id)
+        return CollectView(id="g1", call=call_id, running=False, digits="1", reason="stopped")
+
+    def forget_typed(self, call_id: str) -> None:
+        self._note("forget_typed", self.call(call_id).id)
 
     # ---- sound
 

@@ -96,7 +96,7 @@ def test_unknown_path_and_method() -> None:
         ("/v1/calls", [], "#", "JSON object"),
         ("/v1/calls/c1/reject", {"code": 200}, "#/code", "greater than or equal to 400"),
         ("/v1/calls/c1/reject", {"reason": "a\nb"}, "#/reason", "match"),
-        ("/v1/calls/c1/dtmf", {"digits": "1", "method": "smoke"}, "#/method", "'auto', 'rfc4733' or 'info'"),
+        ("/v1/calls/c1/dtmf", {"digits": "1", "method": "smoke"}, "#/method", "'auto', 'rfc4733', 'info' or 'inband'"),
         ("/v1/calls/c1/record", {"file": "a\x00b"}, "#/file", "match"),
     ],
 )

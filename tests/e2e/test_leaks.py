@@ -19,7 +19,7 @@ from softphone.media.player import Player
 from softphone.media.recorder import Recorder
 from softphone.stacks.pjsip.account import PjAccount
 from softphone.stacks.pjsip.leg import PjLeg, _Call
-from softphone.stacks.pjsip.mixer import BridgePort
+from softphone.stacks.pjsip.mixer_port import BridgePort
 from tests.e2e.test_soak import silence
 from tests.support.loopwatch import watched
 from tests.support.phone import Phone, running

@@ -15,19 +15,26 @@ class SlowLeg:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.said: list[str] = []
         self.bad = ""
+        self.auto = "rfc4733"
+        self.refuses = False
         self.confirm: Callable[[DigitSent | DigitFailed], None] = lambda _: None
 
     def dtmf_method(self, wanted: str) -> str:
-        return "rfc4733" if wanted == "auto" else wanted
+        return self.auto if wanted == "auto" else wanted
+
+    def say(self, digit: str, duration_ms: int) -> None:
+        self.said.append(digit)
+        asyncio.get_running_loop().call_soon(lambda: self.confirm(DigitSent(digit)))
 
     def send_digit(self, digit: str, method: str, duration_ms: int) -> None:
         self.sent.append(digit)
-        report = DigitFailed(digit, "no") if digit == self.bad else DigitSent(digit)
+        report = DigitFailed(digit, "no", self.refuses) if digit == self.bad else DigitSent(digit)
         asyncio.get_running_loop().call_soon(lambda: self.confirm(report))
 
 
-def sending(leg: SlowLeg, *requests: str, stop_after: int | None = None) -> list[Outcome]:
+def sending(leg: SlowLeg, *requests: str, stop_after: int | None = None, method: str = "auto") -> list[Outcome]:
     outcomes: list[Outcome] = []
 
     async def run() -> None:
@@ -38,10 +45,10 @@ def sending(leg: SlowLeg, *requests: str, stop_after: int | None = None) -> list
             if len(outcomes) == len(requests):
                 done.set()
 
-        sender = DigitSender(leg, told)  # type: ignore[arg-type]
+        sender = DigitSender(leg, told, leg.say)  # type: ignore[arg-type]
         leg.confirm = sender.reported
         for digits in requests:
-            sender.send(digits, "auto", 40, 1)
+            sender.send(digits, method, 40, 1)
         if stop_after is not None:
             sender.close("the call ended")
         async with asyncio.timeout(5):
@@ -79,3 +86,23 @@ def test_what_is_no_digit_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(UsageError, match="'x' at place 2"):
         sending(leg, "1x")
     assert leg.sent == []
+
+
+def test_digits_as_sound_are_said_and_not_sent() -> None:
+    leg = SlowLeg()
+    assert sending(leg, "12", method="inband") == [Outcome("12", "inband", 2)]
+    assert (leg.said, leg.sent) == (["1", "2"], [])
+
+
+def test_where_info_is_refused_automatic_digits_are_said() -> None:
+    leg = SlowLeg()
+    leg.auto, leg.bad, leg.refuses = "info", "1", True
+    assert sending(leg, "12", "1") == [Outcome("12", "inband", 2), Outcome("1", "inband", 1)]
+    assert (leg.sent, leg.said) == (["1"], ["1", "2", "1"])  # one refusal is enough to know
+
+
+def test_what_was_asked_for_by_name_is_not_sent_in_another_way() -> None:
+    leg = SlowLeg()
+    leg.bad, leg.refuses = "1", True
+    assert sending(leg, "12", method="info") == [Outcome("12", "info", 0, "no")]
+    assert leg.said == []

@@ -111,7 +111,8 @@ def dtmf(
     call: CallId,
     digits: Annotated[str, typer.Argument(metavar="DIGITS", help="0 to 9, *, #, A to D.")],
     method: Annotated[
-        str, typer.Option("--method", help="rfc4733 (in the sound's stream), info (SIP INFO), or auto.")
+        str,
+        typer.Option("--method", help="rfc4733 (in the sound's stream), info (SIP INFO), inband (as sound), or auto."),
     ] = "auto",
     duration: Annotated[int, typer.Option("--duration-ms", help="How long each sounds.")] = 160,
     pause: Annotated[int, typer.Option("--pause-ms", help="Between two of them.")] = 80,

@@ -6,10 +6,21 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
-from softphone.control.routes import accounts, callcontrol, calls, conferences, events, expected, media, process, trace
+from softphone.control.routes import (
+    accounts,
+    callcontrol,
+    calls,
+    collecting,
+    conferences,
+    events,
+    expected,
+    media,
+    process,
+    trace,
+)
 
 ROUTES: Sequence[BaseRoute] = tuple(
     route
-    for module in (process, accounts, calls, expected, callcontrol, conferences, media, trace, events)
+    for module in (process, accounts, calls, expected, callcontrol, conferences, media, collecting, trace, events)
     for route in module.routes.routes
 )

@@ -20,9 +20,6 @@ from softphone.media.quality import StreamQuality
 from softphone.stacks.base import (
     NO_HEADERS,
     Answered,
-    Digit,
-    DigitFailed,
-    DigitSent,
     HeaderLines,
     Headers,
     HoldRefused,
@@ -41,6 +38,7 @@ from softphone.stacks.base import (
 )
 from softphone.stacks.pjsip import figures, messages
 from softphone.stacks.pjsip.contacts import next_target
+from softphone.stacks.pjsip.digits import LegDigits
 from softphone.stacks.pjsip.failures import status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.messages import readable
@@ -60,8 +58,6 @@ Rewrite = Callable[[str, bool, bool], str]
 _EXPIRED = "No session refresh received."  # what PJSIP says of a session timer that ran out
 RENEW_TRIES, RENEW_PAUSE_S = 20, 2.0
 """How often a change of address is told to the far end while another INVITE is in the way: for a transaction's life."""
-
-_END_PACKETS_S = 0.06  # RFC 4733 section 2.5.1.4: the end of an event is sent three times
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +243,12 @@ class _Call(pj.Call):
             child._replacing = None
 
     @callback
-    def onDtmfDigit(self, prm: Any) -> None:
-        info = prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO
-        known = info and 0 < prm.duration < 60_000
-        self._post("digit", prm.digit, "info" if info else "rfc4733", int(prm.duration) if known else None)
+    def onDtmfEvent(self, prm: Any) -> None:
+        if prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO:
+            known = 0 < prm.duration < 60_000
+            self._post("digit_by_info", prm.digit, int(prm.duration) if known else None)
+        else:
+            self._post("digit_event", prm.digit, int(prm.timestamp), int(prm.duration), int(prm.flags))
 
     @callback
     def onCallSdpCreated(self, prm: Any) -> None:
@@ -281,8 +279,7 @@ class PjLeg:
         self._confirmed = False
         self._holding = False
         self._redirected_to: list[str] = []
-        self._peer_events = True
-        self._digit = ""
+        self._digits = LegDigits(self._command, self._report, account.after)
         self._quality: StreamQuality | None = None
         self._sip_call_id = ""
 
@@ -429,23 +426,10 @@ class PjLeg:
         return True
 
     def dtmf_method(self, wanted: str) -> str:
-        return wanted if wanted != "auto" else "rfc4733" if self._peer_events else "info"
+        return self._digits.method(wanted)
 
     def send_digit(self, digit: str, method: str, duration_ms: int) -> None:
-        method = self.dtmf_method(method)
-        prm = pj.CallSendDtmfParam()
-        prm.digits = digit
-        prm.duration = duration_ms
-        info = method == "info"
-        prm.method = pj.PJSUA_DTMF_METHOD_SIP_INFO if info else pj.PJSUA_DTMF_METHOD_RFC2833
-        if not info and not self._peer_events:
-            self._report(DigitFailed(digit, "the far end does not take RFC 4733 digits"))
-        elif not self._command("send a digit", lambda call: call.sendDtmf(prm)):
-            self._report(DigitFailed(digit, "the call has no media to send digits in"))
-        elif info:
-            self._digit = digit
-        else:
-            self._account.after(duration_ms / 1000 + _END_PACKETS_S, lambda: self._report(DigitSent(digit)))
+        self._digits.send(digit, self._digits.method(method), duration_ms)
 
     def quality(self) -> StreamQuality | None:
         if self._call is not None:
@@ -481,10 +465,10 @@ class PjLeg:
         held: bool,
     ) -> None:
         self._leave_port()
-        self._peer_events = events
+        self._digits.peer_events = events
         self._port = BridgePort(f"call {self._sip_call_id}", media)
         self._account.mixer.keep_read(self._port)
-        self._report(MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote, held))
+        self._report(MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote, held, events))
 
     def no_media(self, held: bool) -> None:
         self._leave_port()
@@ -508,18 +492,18 @@ class PjLeg:
     def transfer_asked(self, target: str) -> None:
         self._report(TransferAsked(NameAddr.parse(target).uri))
 
-    def digit(self, digit: str, method: str, duration_ms: int | None) -> None:
-        self._report(Digit(digit, method, duration_ms))
+    def digit_by_info(self, digit: str, duration_ms: int | None) -> None:
+        self._digits.info(digit, duration_ms)
+
+    def digit_event(self, digit: str, stamp: int, duration_ms: int, flags: int) -> None:
+        self._digits.event(digit, stamp, duration_ms, flags)
 
     def info_answered(self, code: int, reason: str) -> None:
-        digit, self._digit = self._digit, ""
-        if not digit:
-            return
-        good = 200 <= code < 300
-        self._report(DigitSent(digit) if good else DigitFailed(digit, f"the far end refused INFO: {code} {reason}"))
+        self._digits.info_answered(code, reason)
 
     def ended(self, end: _Ended) -> None:
         self._leave_port()
+        self._digits.close()
         self._quality = end.quality or self._quality
         self._call = None
         if not self._hang_up_asked and self._dials_again(end):

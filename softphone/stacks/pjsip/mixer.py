@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import pjsua2 as pj
 
 from softphone.errors import MediaError
-from softphone.media.ports import Absent, Device, Meter, PcmPort, Port, TalkSettings
+from softphone.media.ports import Absent, Device, Ear, Meter, PcmPort, Port, TalkSettings
+from softphone.stacks.pjsip.ear import PjEar
 from softphone.stacks.pjsip.meters import SILENCE_DBFS, Meters, dbfs
 from softphone.stacks.pjsip.mixer_port import BridgePort
 
@@ -102,7 +103,7 @@ class PjMixer:
         self._meters = Meters(rate_hz)
         self.hub: Any = None
         self._drain: Any = None
-        self._ports: dict[int, PjPcmPort] = {}
+        self._ports: dict[int, PjPcmPort | PjEar] = {}
 
     def start(self) -> None:
         """Call on the loop, once the endpoint is initialised."""
@@ -153,6 +154,16 @@ class PjMixer:
         self._ports[port.key] = port
         return port
 
+    def open_ear(self, name: str, on_digit: Callable[[str, int], None]) -> Ear:
+        if self.hub is None:
+            raise MediaError(f"cannot open {name}: the mixer is not running")
+        try:
+            ear = PjEar(name, self.hub, self.rate_hz, on_digit, self._forget_ear)
+        except pj.Error as error:
+            raise MediaError(f"cannot open {name} on the mixer: {error.reason}") from None
+        self._ports[ear.key] = ear
+        return ear
+
     async def open_device(self, capture: str | None, playback: str | None) -> Device:
         return await self._opener.open_device(capture, playback)
 
@@ -175,6 +186,9 @@ class PjMixer:
         except pj.Error:  # the call ended between two turns of the loop
             return SILENCE_DBFS, SILENCE_DBFS
         return dbfs(found.heard * _SINE), dbfs(found.said * _SINE)
+
+    def _forget_ear(self, key: int) -> None:
+        self._ports.pop(key, None)
 
     def forget(self, port: PjPcmPort) -> None:
         self._ports.pop(port.key, None)

@@ -24,6 +24,8 @@ TOOLS = {
     "pulseaudio": "pulseaudio",
     "paplay": "pulseaudio-utils",
     "libasound_module_pcm_pulse.so": "libasound2-plugins",
+    # speech without digits
+    "espeak-ng": "espeak-ng",
     # phones, proxies and relays that others wrote
     "baresip": "baresip-core",
     "kamailio": "kamailio",

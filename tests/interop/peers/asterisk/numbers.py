@@ -15,6 +15,8 @@ class Kind(Enum):
     SRTP_OPTIONAL = ("media_encryption = sdes\nmedia_encryption_optimistic = yes", "", "")
     SHA256 = ("", "", "supported_algorithms_uas = SHA-256")
     DTMF_INFO = ("dtmf_mode = info", "", "")
+    # no telephone-event in SDP; Asterisk itself looks for digits in the sound
+    DTMF_INBAND = ("disallow = all\nallow = ulaw\ndtmf_mode = inband", "", "")
     # the PBX grants ten seconds, whatever is asked: a refresh is seen soon
     SHORT_EXPIRY = ("", "maximum_expiration = 10", "")
     # asked by OPTIONS every two seconds
@@ -45,12 +47,13 @@ def _users() -> dict[str, User]:
         "916": Kind.SHORT_EXPIRY,
         "917": Kind.PRACK,
         "918": Kind.QUALIFIED,
+        "919": Kind.DTMF_INBAND,
     }
     extensions = [str(number) for number in range(901, 931)]
     return {name: User(name, special.get(name, Kind.PLAIN)) for name in extensions}
 
 
-# 901 to 930; the special ones are 911 to 918
+# 901 to 930; the special ones are 911 to 919
 USERS = _users()
 TRUNK = "700"  # calls as this need no password
 
@@ -67,6 +70,7 @@ RING_FOR_EVER = "9181"
 EARLY_MEDIA_THEN_ECHO = "9183"  # 183, a second and a half of sound, 200
 EARLY_MEDIA_THEN_403 = "9184"
 SENDS_TO_THE_TONE = "9187"  # a REFER half a second after the answer; user event `Transferred`
+INTERCOM = "80"  # and an extension: calls it with Call-Info: answer-after=0
 TELL_HEADER = "9188"  # user event `Header` with X-Softphone-Test, then 486
 
 # SIP code -> the Q.850 cause by which Asterisk gives it; dialled as 9<code>
