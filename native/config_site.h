@@ -54,5 +54,9 @@
 /* DTLS-SRTP (RFC 5764), which WebRTC peers require. */
 #define PJMEDIA_SRTP_HAS_DTLS           1
 
+/* RTP without sound (RFC 6263 section 4.1) while a stream has nothing to send: keeps the way through a NAT open. Accounts
+ * say whether and how often. */
+#define PJMEDIA_STREAM_ENABLE_KA        PJMEDIA_STREAM_KA_EMPTY_RTP
+
 /* No pictures. */
 #define PJMEDIA_HAS_VIDEO               0

@@ -58,6 +58,7 @@ from softphone.errors import Conflict, NotFound, UsageError
 from softphone.kavkom.select import Selection
 from softphone.media.graph import MediaGraph
 from softphone.media.prompts import Prompts
+from softphone.nat.servers import NatServers
 from softphone.network import Addresses, AddressWatch
 from softphone.provisioning import Provisioner
 from softphone.stacks.base import IncomingInvite, Leg, LegSink, OutgoingInvite, Stack
@@ -118,6 +119,7 @@ class Agent(SoundCommands, DigitCommands):
         self._monitor = Monitor(self._calls.values)
         self._provisioner = Provisioner(config, bus, self._apply)
         self.tracing = Tracer(config.trace, bus, stack, Phonebook(self._accounts, self.call))
+        self._nat = NatServers(config.nat, bus, stack.use_servers, binds=config.sip.bind)
 
     def _new_id(self, prefix: str) -> str:
         self._ids[prefix] += 1
@@ -132,6 +134,7 @@ class Agent(SoundCommands, DigitCommands):
         self._state = "running"
         self._addresses.start()
         self.bus.publish(events.AgentStarted(version=__version__))
+        self._nat.start()
         self._provisioner.start()
 
     async def reload(self, config: Config) -> list[str]:
@@ -147,6 +150,7 @@ class Agent(SoundCommands, DigitCommands):
         ]
         before, self.config, self._provisioner = self._provisioner, config, successor
         self._world.ringer.default = config.ringer
+        await self._nat.reload(config.nat)
         await before.stop()
         successor.start(before=before)
         await self.tracing.configure(config.trace)
@@ -178,6 +182,7 @@ class Agent(SoundCommands, DigitCommands):
         if self._state == "stopped":
             return
         self._addresses.close()
+        await self._nat.stop()
         await self._provisioner.stop()
         if self._calls or self._state != "draining":
             await self.drain(0)
@@ -367,6 +372,8 @@ class Agent(SoundCommands, DigitCommands):
     def _begin(self, call: Call, audio: AudioRoute | None) -> None:
         self._calls[call.id] = call
         self._monitor.wake()
+        if call.account.nat.media != "off":
+            self._nat.call_begins()
         call.route(audio or _route(call.account.audio))
 
     def _room_for(self, account: Account) -> None:
@@ -561,6 +568,7 @@ class Agent(SoundCommands, DigitCommands):
             calls=CallCounts(total=self._ids["c"], active=len(self._calls)),
             provider=self._provisioner.status(),
             native=NativeInfo(**native),
+            nat=self._nat.views(),
             problems=self._problems(),
         )
 
@@ -574,6 +582,7 @@ class Agent(SoundCommands, DigitCommands):
                 view = account.view(0)
                 problems.append(f"account {view.id}: {view.cause}; {view.advice}")
         problems += [f"account {name} is left out: {cause}" for name, cause in self._accounts.left_out.items()]
+        problems += [f"{view.cause}; {view.advice}" for view in self._nat.views() if view.state == "failed"]
         if not len(self._accounts):
             problems.append("there is no account")
         return problems

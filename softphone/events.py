@@ -129,6 +129,30 @@ class ProviderFailed(Event):
     retry_in_s: float
 
 
+# ---- STUN and TURN servers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatServerOk(Event):
+    """A STUN or TURN server answers. `seen`: our address as it sees it (stun), or the relay's that it gave (turn)."""
+
+    type: ClassVar[str] = "nat.server_ok"
+    kind: str  # "stun" or "turn"
+    server: str  # host:port as configured
+    seen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatServerFailed(Event):
+    """A STUN or TURN server does not help: calls go on without it until it answers."""
+
+    type: ClassVar[str] = "nat.server_failed"
+    kind: str
+    server: str
+    cause: str
+    advice: str
+
+
 # ---- accounts
 
 
@@ -325,6 +349,9 @@ class CallMedia(CallEvent):
     direction: str
     srtp: str  # the suite, "" for plain RTP
     remote: str  # address:port that media goes to
+    ice: str = ""  # "" not used, negotiating, completed, failed
+    local_candidate: str = ""  # host, srflx, prflx, relay; "" unknown
+    remote_candidate: str = ""  # the same, with ICE only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@
 %include "pcmport.i"
 %include "signalling.i"
 %include "figures.i"
+%include "nat.i"
 %include "logging.i"
 %include "sound.i"
 %include "level.i"

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from softphone.config.nat import AccountNat
 from softphone.config.problems import Found, merged_error
 from softphone.config.secrets import Secret
 from softphone.config.sound import Intercom, Ringer
@@ -259,6 +260,7 @@ class AccountSettings(Strict):
     intercom: Intercom = Field(
         default=Intercom(), description="Calls that the phone takes by itself: a chime first, a microphone that waits"
     )
+    nat: AccountNat = Field(default=AccountNat(), description="How calls of this account get through NAT")
     headers: dict[HeaderName, Line] = Field(
         default={}, description="SIP headers added to every INVITE of this account (name: value)"
     )

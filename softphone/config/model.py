@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from softphone import __version__
 from softphone.config.accounts import Account
+from softphone.config.nat import Nat
 from softphone.config.places import default_socket
 from softphone.config.problems import Found, merged_error
 from softphone.config.secrets import Secret
@@ -44,6 +45,7 @@ __all__ = [
     "JitterBuffer",
     "Log",
     "Media",
+    "Nat",
     "Opus",
     "Provider",
     "Quality",
@@ -262,6 +264,7 @@ class Config(Strict):
     )
     accounts: tuple[Account, ...] = Field(default=(), description="Who this phone is: any number of accounts")
     sip: Sip = Field(default=Sip(), description="The SIP side of this process, shared by all accounts")
+    nat: Nat = Field(default=Nat(), description="Servers that help media through NAT")
     calls: Calls = Field(default=Calls(), description="Limits for all calls together")
     media: Media = Field(default_factory=lambda: Media(), description="Sound: mixer, RTP, codecs, recordings")
     quality: Quality = Field(default=Quality(), description="How calls sound, by estimate: when to tell")
@@ -283,6 +286,9 @@ def _account_problems(config: Config) -> Iterator[Found]:
         place = ("accounts", index)
         if account.pulled and config.provider is None:
             yield place, "is pulled from the PBX, which needs `provider:` with `domain_uuid` and `token`"
+        missing = {"stun": not config.nat.stun, "turn": config.nat.turn is None}
+        if missing.get(account.nat.media):
+            yield (*place, "nat", "media"), f"{account.nat.media} needs a server: `{account.nat.media}` in `nat:`"
         names = account.extensions or ()
         for key, name in [("username", account.id)] if account.id else [("extensions", n) for n in names]:
             if name in seen:

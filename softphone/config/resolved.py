@@ -26,6 +26,7 @@ from softphone.config.accounts import (
     Transfers,
     Transport,
 )
+from softphone.config.nat import AccountNat
 from softphone.config.secrets import Secret
 from softphone.config.sound import Intercom, Ringer
 
@@ -74,6 +75,7 @@ class ResolvedAccount:
     audio: Audio = Audio()
     ringer: Ringer | None = None
     intercom: Intercom = Intercom()
+    nat: AccountNat = AccountNat()
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
@@ -133,6 +135,7 @@ def with_settings(
         audio=settings.audio,
         ringer=settings.ringer,
         intercom=settings.intercom,
+        nat=settings.nat,
         headers=dict(settings.headers),
     )
 

@@ -46,6 +46,13 @@ CALL: Mapping[str, Any] = {
     "clock_rate_hz": 8000,
     "direction_media": "sendrecv",
     "srtp": "",
+    "path": {
+        "ice": "completed",
+        "local_candidate": "srflx",
+        "local_address": "203.0.113.1:20000",
+        "remote_candidate": "host",
+        "remote_address": "203.0.113.5:16384",
+    },
     "held_by": [],
     "muted": False,
     "conference": None,
@@ -83,6 +90,16 @@ STATUS: Mapping[str, Any] = {
         "problems": [],
     },
     "native": {"pjsip": "2.17", "codecs": ["opus/48000", "PCMU/8000"], "openssl": "3.0.2"},
+    "nat": [
+        {
+            "kind": "stun",
+            "server": "stun.example.com:3478",
+            "state": "ok",
+            "seen": "203.0.113.1:49152",
+            "cause": "",
+            "advice": "",
+        }
+    ],
     "problems": [],
 }
 

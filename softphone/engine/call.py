@@ -28,7 +28,7 @@ from softphone.engine.place import Place
 from softphone.engine.sounds import Sounds
 from softphone.engine.timing import StartTimer, StopTimer, TimerFired
 from softphone.engine.transfer import Transfer
-from softphone.engine.views import AudioRoute, CallEnd, CallView
+from softphone.engine.views import AudioRoute, CallEnd, CallView, PathView
 from softphone.engine.world import World, iso, iso_or_none
 from softphone.errors import Conflict
 from softphone.media.ports import Port
@@ -221,6 +221,9 @@ class Call:
                 direction=report.direction,
                 srtp=report.srtp,
                 remote=report.remote,
+                ice=report.path.ice,
+                local_candidate=report.path.local_candidate,
+                remote_candidate=report.path.remote_candidate,
             )
         )
 
@@ -522,6 +525,7 @@ class Call:
             clock_rate_hz=media.clock_rate_hz,
             direction_media=media.direction if media.codec else "",
             srtp=media.srtp,
+            path=PathView(**asdict(media.path)),
             held_by=self._hold.by,
             muted=self._place.muted,
             conference=self.conference or None,

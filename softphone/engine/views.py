@@ -65,6 +65,26 @@ class ProviderStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MediaServerView:
+    """A STUN or TURN server of `nat:`."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    kind: str
+    """stun or turn."""
+    server: str
+    """`host:port` as configured."""
+    state: str
+    """unknown (not asked yet), ok, or failed (calls go on without it)."""
+    seen: str = ""
+    """Our address as a STUN server sees it, or the relay's that a TURN server gave."""
+    cause: str = ""
+    """Why it failed, in plain English."""
+    advice: str = ""
+    """What to do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
     """The phone as a whole."""
 
@@ -83,6 +103,8 @@ class AgentStatus:
     provider: ProviderStatus | None
     """None where every account is static."""
     native: NativeInfo
+    nat: list[MediaServerView] = field(default_factory=list)
+    """The STUN and TURN servers, and whether they answer."""
     problems: list[str] = field(default_factory=list)
     """What is wrong now, one plain sentence each."""
 
@@ -210,6 +232,23 @@ class CallEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PathView:
+    """The way that media takes."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    ice: str = ""
+    """Empty where ICE is not used; negotiating, completed or failed."""
+    local_candidate: str = ""
+    """host (our own address), srflx (as STUN saw us), prflx, relay (through TURN); empty where it is not known."""
+    local_address: str = ""
+    """The address that the far end sends to, `address:port`."""
+    remote_candidate: str = ""
+    """The same of the far end, with ICE only."""
+    remote_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
     """A running recording."""
 
@@ -250,6 +289,8 @@ class CallView:
     """Ours as in SDP: sendrecv, sendonly, recvonly or inactive; empty before there is media."""
     srtp: str = ""
     """The SRTP suite in use, empty for plain RTP."""
+    path: PathView = field(default_factory=PathView)
+    """How media gets through NAT."""
     held_by: list[Literal["local", "remote"]] = field(default_factory=list)
     """Who holds the call: our side, the far end, both or nobody."""
     muted: bool = False

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from softphone.addresses import HostPort
+from softphone.config.nat import Turn
 from softphone.config.resolved import ResolvedAccount
 from softphone.media.ports import Port, SoundMixer
 from softphone.media.quality import StreamQuality
@@ -134,6 +136,21 @@ class Identified:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaPath:
+    """The way that media takes. Candidate types are those of ICE: host, srflx (as STUN saw us), prflx, relay, or ''.
+
+    `ice`: '' where it is not used, negotiating, completed or failed. Addresses are address:port. The far end's
+    candidate is known with ICE only.
+    """
+
+    ice: str = ""
+    local_candidate: str = ""
+    local_address: str = ""
+    remote_candidate: str = ""
+    remote_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MediaChanged:
     """Media was agreed, changed or stopped. `port` is the leg's place on the mixer, None while there is none.
 
@@ -148,6 +165,7 @@ class MediaChanged:
     remote: str = ""
     held: bool = False
     events: bool = True
+    path: MediaPath = MediaPath()
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +395,19 @@ class StackAccount(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class MediaServers:
+    """STUN and TURN servers that answer, at numeric addresses; None for none. `turn` says how to speak to the relay.
+
+    `gather_s`: how long a call waits for them at most.
+    """
+
+    stun: HostPort | None = None
+    relay: HostPort | None = None
+    turn: Turn | None = None
+    gather_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class SoundDevice:
     """`inputs` and `outputs` are channels; 0 where it cannot record or play. `default`: taken where none is named.
 
@@ -405,6 +436,9 @@ class Stack(Protocol):
         """Ends everything in the right order. Calls should be over by then; what is left is cut."""
 
     def open_account(self, settings: ResolvedAccount, sink: AccountSink) -> StackAccount: ...
+
+    def use_servers(self, servers: MediaServers) -> None:
+        """From now on the calls of accounts whose `nat` asks for it use these servers."""
 
     def devices(self) -> list[SoundDevice]:
         """The sound devices of this machine; the first call looks for them."""

@@ -21,6 +21,8 @@ _NOT_DEFAULT = {
     "media.recordings_dir",
     "control.socket",
     "trace.hep",
+    "nat.stun",
+    "nat.turn",
 }
 
 
@@ -59,7 +61,7 @@ def test_it_loads(tmp_path: Path) -> None:
     (tmp_path / "sounds/welcome.wav").write_bytes(b"RIFF")
     copy = tmp_path / "softphone.yaml"
     copy.write_bytes(EXAMPLE.read_bytes())
-    config = load(copy, environ={"KAVKOM_TOKEN": "api-token"})
+    config = load(copy, environ={"KAVKOM_TOKEN": "api-token", "TURN_PASSWORD": "turn-secret"})
     assert config.provider is not None
     assert config.provider.token.reveal() == "api-token"
     assert [account.pulled for account in config.accounts] == [True, True, True, False]
@@ -98,7 +100,7 @@ def test_the_values_shown_are_the_defaults() -> None:
         for name, info in type(section).model_fields.items()
         if getattr(section, name) != info.get_default(call_default_factory=True, validated_data={})
     }
-    parts = {"provider", "media", "control", "trace"}  # those with such a key inside
+    parts = {"provider", "media", "control", "trace", "nat"}  # those with such a key inside
     assert different == _NOT_DEFAULT | parts
 
 

@@ -36,7 +36,12 @@ def found(folder: Path, text: str) -> list[tuple[int | None, str, str]]:
         # unknown keys
         ("spi: {}\n", 1, "spi", "did you mean `sip`?"),
         ("sip:\n  retry_min: 3\n", 2, "sip.retry_min", "did you mean `retry_min_s`?"),
-        ("zzzz: 1\n", 1, "zzzz", "known here: accounts, calls, control, log, media, provider, quality, ringer, sip"),
+        (
+            "zzzz: 1\n",
+            1,
+            "zzzz",
+            "known here: accounts, calls, control, log, media, nat, provider, quality, ringer, sip",
+        ),
         (f"accounts:\n- {STATIC}, trasnport: tls}}\n", 2, "accounts[0].trasnport", "did you mean `transport`?"),
         (f"accounts:\n- {STATIC}, tls: {{verfy: no}}}}\n", 2, "accounts[0].tls.verfy", "did you mean `verify`?"),
         (f"accounts:\n- {STATIC}, incoming: [{{form: x}}]}}\n", 2, "accounts[0].incoming[0].form", "`from`"),
@@ -100,6 +105,10 @@ def found(folder: Path, text: str) -> list[tuple[int | None, str, str]]:
         (f"accounts:\n- {STATIC}, tls: {{ca_file: no.pem}}}}\n", 2, "accounts[0].tls.ca_file", "No such file"),
         ("accounts:\n- {username: 'a@b', password: {env: PASS}, domain: x}\n", 2, "accounts[0].username", "SIP user"),
         ("accounts:\n- {username: a, password: {env: PASS}, domain: 'x;y'}\n", 2, "accounts[0].domain", "host name"),
+        (f"accounts:\n- {STATIC}, nat: {{media: stun}}}}\n", 2, "accounts[0].nat.media", "stun needs a server"),
+        (f"accounts:\n- {STATIC}, nat: {{media: turn}}}}\n", 2, "accounts[0].nat.media", "turn needs a server"),
+        ("nat: {turn: {server: x, username: u, password: p}}\n", 1, "nat.turn.password", "not written into"),
+        ("nat: {stun: ['a b']}\n", 1, "nat.stun[0]", "host:port"),
         # provider
         (PROVIDER.replace(UUID, "12"), 1, "provider.domain_uuid", "UUID (version 4"),
         (PROVIDER.replace("4bd7", "1bd7"), 1, "provider.domain_uuid", "UUID (version 4"),

@@ -149,7 +149,8 @@ class Namespace:
         """
         how = "masquerade random" if random_ports else "masquerade"
         self.nft(f'add rule {_TABLE} postrouting oifname "{interface}" {how}')
-        self.nft(f'add rule {_TABLE} forward iifname "{interface}" ct state new drop')
+        for chain in ("forward", "input"):
+            self.nft(f'add rule {_TABLE} {chain} iifname "{interface}" ct state new drop')
 
     def drop(self, match: str, *, percent: int = 100, chain: str = "input") -> Drop:
         """Loses what fits `match` (nftables words such as `udp dport 5060`, '' for all), or a part of it.

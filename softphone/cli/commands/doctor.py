@@ -25,8 +25,8 @@ def doctor(ctx: typer.Context, config: ConfigFile = None, socket: Socket = None,
     """Find out what keeps the phone from working, and what to do about it.
 
     Looks at this machine, the native build, the configuration and its secrets, the PBX's API, the way to each
-    registrar (name, connection, certificate, SIP), the clock, and the phone that runs, if one does. Registers nowhere
-    and changes nothing. Exits with 1 if something has to be mended.
+    registrar (name, connection, certificate, SIP), STUN and TURN servers, the clock, and the phone that runs, if one
+    does. Registers nowhere and changes nothing. Exits with 1 if something has to be mended.
     """
     from softphone.cli.doctor.examine import examine
 

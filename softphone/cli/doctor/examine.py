@@ -41,8 +41,9 @@ def examine(config_file: str | None, socket: Path | None, default_socket: Path, 
 
 def _network(config: Config, doing: Doing) -> Iterator[Finding]:
     from softphone.cli.doctor.api import API, check_api, check_clock
+    from softphone.cli.doctor.nat import NAT, check_nat
 
-    doing("the PBX's API and the clock")
+    doing("the PBX's API, the clock, and STUN and TURN servers")
     accounts: list[ResolvedAccount] = []
 
     def api() -> Iterable[Finding]:
@@ -50,7 +51,7 @@ def _network(config: Config, doing: Doing) -> Iterator[Finding]:
         accounts.extend(selection.accounts)
         return findings
 
-    yield from _all((api, lambda: check_clock(config)), (API.name, "clock"))
+    yield from _all((api, lambda: check_clock(config), lambda: check_nat(config)), (API.name, "clock", NAT.name))
     yield from _registrars(accounts, doing)
 
 

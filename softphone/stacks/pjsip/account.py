@@ -30,7 +30,7 @@ from softphone.stacks.base import (
     Which,
 )
 from softphone.stacks.names import LookupFailed
-from softphone.stacks.pjsip import messages, sdp
+from softphone.stacks.pjsip import messages, nat, sdp
 from softphone.stacks.pjsip.failures import Fault, status_fault, text_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.knock import answers
@@ -151,6 +151,11 @@ class PjAccount:
             self.native.create(self._config(), False)
         except pj.Error as error:
             raise SipError(f"account {settings.id} cannot be set up: {error.reason}") from None
+        self.use_servers()
+
+    def use_servers(self) -> None:
+        """Takes the stack's STUN and TURN servers, and what else PJSIP's own settings cannot hold."""
+        nat.use(self.native.getId(), self.settings, self._stack.servers)
 
     def _config(self) -> Any:
         target = self._registrars.current
@@ -192,7 +197,11 @@ class PjAccount:
         """Pins the account's first hop to this address; a changed local address goes into the account's settings."""
         pj.pinAddress(tls_name(self.settings), self._pin, self.settings.transport, target.address, target.port)
         if before is None or (before.local, before.version) != (target.local, target.version):
-            self.native.modify(self._config())
+            self._modify()
+
+    def _modify(self) -> None:
+        self.native.modify(self._config())
+        self.use_servers()  # PJSIP forgets a part of it
 
     def give_up(self, after_s: float) -> None:
         asked = self._registrars.current
@@ -213,7 +222,7 @@ class PjAccount:
         self.reset_connection()
         self._fresh = not self._fresh
         try:
-            self.native.modify(self._config())
+            self._modify()
         except pj.Error as error:
             log.warning("account %s: a REGISTER could not be abandoned: %s", self.settings.id, error.reason)
         self.native.round += 1
@@ -294,7 +303,7 @@ class PjAccount:
         before, self.settings = self.settings, settings
         registrars, self._registrars = self._registrars, Registrars()
         try:
-            self.native.modify(self._config())
+            self._modify()
         except (pj.Error, SoftphoneError) as error:
             self.settings, self._registrars = before, registrars
             cause = error.reason if isinstance(error, pj.Error) else error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pjsua2 as pj
@@ -29,6 +29,7 @@ from softphone.stacks.base import (
     LegReport,
     LegSink,
     MediaChanged,
+    MediaPath,
     OutgoingInvite,
     Progress,
     Redirected,
@@ -36,7 +37,7 @@ from softphone.stacks.base import (
     TransferAsked,
     TransferProgress,
 )
-from softphone.stacks.pjsip import figures, messages
+from softphone.stacks.pjsip import figures, messages, nat
 from softphone.stacks.pjsip.contacts import next_target
 from softphone.stacks.pjsip.digits import LegDigits
 from softphone.stacks.pjsip.failures import status_fault
@@ -182,7 +183,7 @@ class _Call(pj.Call):
     def _media(self, media: Any) -> None:
         held = media.status == pj.PJSUA_CALL_MEDIA_LOCAL_HOLD
         if media.status not in _ACTIVE or media.audioConfSlot < 0:
-            self._post("no_media", held)
+            self._post("no_media", held, nat.path_of(self.getId(), media.index))
             return
         stream = self.getStreamInfo(media.index)
         self._codec = (stream.codecName, stream.codecClockRate)
@@ -198,7 +199,12 @@ class _Call(pj.Call):
             stream.remoteRtpAddress,
             stream.audTxEventPt >= 0,
             held,
+            nat.path_of(self.getId(), media.index),
         )
+
+    @callback
+    def onCallMediaTransportState(self, prm: Any) -> None:
+        self._post("path_found", nat.path_of(self.getId(), prm.medIdx))
 
     @callback
     def onCallTransferStatus(self, prm: Any) -> None:
@@ -280,6 +286,7 @@ class PjLeg:
         self._holding = False
         self._redirected_to: list[str] = []
         self._digits = LegDigits(self._command, self._report, account.after)
+        self._media = MediaChanged(None)
         self._quality: StreamQuality | None = None
         self._sip_call_id = ""
 
@@ -327,7 +334,7 @@ class PjLeg:
         _add_headers(prm, dict(self._account.settings.headers) | self._invite.headers)
         try:
             call.makeCall(target, prm)
-            self._sip_call_id = call.sip_call_id  # not asked of PJSIP: the call may be over by now
+            self._sip_call_id = call.sip_call_id or nat.call_id_of(call)
         except pj.Error as error:
             self._call = None
             fault = status_fault(error.status)
@@ -463,16 +470,25 @@ class PjLeg:
         remote: str,
         events: bool,
         held: bool,
+        path: MediaPath,
     ) -> None:
         self._leave_port()
         self._digits.peer_events = events
         self._port = BridgePort(f"call {self._sip_call_id}", media)
         self._account.mixer.keep_read(self._port)
-        self._report(MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote, held, events))
+        self._media = MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote, held, events, path)
+        self._report(self._media)
 
-    def no_media(self, held: bool) -> None:
+    def no_media(self, held: bool, path: MediaPath) -> None:
         self._leave_port()
-        self._report(MediaChanged(None, held=held))
+        self._media = MediaChanged(None, held=held, path=path)
+        self._report(self._media)
+
+    def path_found(self, path: MediaPath) -> None:
+        """ICE has come to an end."""
+        if self._port is not None and path != self._media.path:
+            self._media = replace(self._media, path=path, remote=path.remote_address or self._media.remote)
+            self._report(self._media)
 
     def _leave_port(self) -> None:
         if self._port is not None:

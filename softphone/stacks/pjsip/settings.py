@@ -10,6 +10,7 @@ import pjsua2 as pj
 
 from softphone.addresses import SipUri
 from softphone.config.model import Media, Sip
+from softphone.config.nat import AccountNat
 from softphone.config.resolved import ResolvedAccount
 
 RTP_PORT_TRIES = 100  # media sockets tried before a call fails for want of ports
@@ -25,6 +26,12 @@ class StackOptions:
     clock_rate_hz: int
     instance: str = ""
 
+
+_TRICKLE = {
+    "off": pj.PJ_ICE_SESS_TRICKLE_DISABLED,
+    "half": pj.PJ_ICE_SESS_TRICKLE_HALF,
+    "full": pj.PJ_ICE_SESS_TRICKLE_FULL,
+}
 
 _SRTP = {
     "off": pj.PJMEDIA_SRTP_DISABLED,
@@ -140,10 +147,9 @@ def account_config(account: ResolvedAccount, options: StackOptions, way: Way) ->
     _call_settings(config.callConfig, account)
     config.mwiConfig.enabled = False
     nat = config.natConfig
+    _nat(nat, account.nat)
     nat.udpKaIntervalSec = math.ceil(options.sip.keepalive_s)
-    # The registrar tells the address and port that our requests come from (rport, RFC 3581), and that is our Contact.
-    # PJSIP's own way to learn the port of a connection looks the domain's name up, on our thread, and connects there.
-    nat.contactRewriteUse = _ALWAYS
+    # PJSIP's own way to learn the port of a connection looks the domain's name up, on our thread, and connects there
     nat.contactUseSrcPort = 0
     nat.sdpNatRewriteUse = 0
     nat.sipOutboundUse = int(account.outbound != "off")
@@ -153,6 +159,18 @@ def account_config(account: ResolvedAccount, options: StackOptions, way: Way) ->
 
 
 _ALWAYS = 2  # also where only the port differs, and for private addresses
+
+
+def _nat(config: Any, nat: AccountNat) -> None:
+    """What PJSIP's own account configuration holds of NAT; the rest is in nat.py."""
+    config.sipStunUse = config.mediaStunUse = pj.PJSUA_STUN_USE_DISABLED  # PJSIP would look names up while calls wait
+    config.iceEnabled = nat.media != "off"  # also for stun and turn: this transport asks the servers without blocking
+    config.iceTrickle = _TRICKLE[nat.trickle if nat.media == "ice" else "off"]
+    config.iceAggressiveNomination = nat.nomination == "aggressive"
+    config.iceAlwaysUpdate = False  # only where the agreed address is not the one in the SDP (RFC 8839 section 4.4)
+    config.contactRewriteUse = _ALWAYS if nat.contact_rewrite else 0
+
+
 _COMMON_ROUTE, _ACCOUNT_ROUTE = 1, 2  # PJSUA_REG_USE_OUTBOUND_PROXY, PJSUA_REG_USE_ACC_PROXY
 
 

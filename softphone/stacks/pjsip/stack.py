@@ -14,8 +14,9 @@ from softphone.aio import Tasks
 from softphone.config.resolved import ResolvedAccount
 from softphone.errors import MediaError
 from softphone.media.ports import Device
-from softphone.stacks.base import AccountSink, SoundDevice
+from softphone.stacks.base import AccountSink, MediaServers, SoundDevice
 from softphone.stacks.names import Names
+from softphone.stacks.pjsip import nat
 from softphone.stacks.pjsip.account import PjAccount
 from softphone.stacks.pjsip.devices import Devices
 from softphone.stacks.pjsip.failures import certificate_fault, status_fault
@@ -87,6 +88,7 @@ class PjStack:
         self._leaving: list[PjAccount] = []
         self.transports = Transports(options)
         self._tap = SipTap()
+        self.servers = MediaServers()
         self._tasks = Tasks("pjsip stack")
         self._pins = set(range(1, 65536))
         self.names = Names()
@@ -108,6 +110,7 @@ class PjStack:
                 self._devices.unhide()
             pj.installPins()
             self._tap.install()
+            nat.install(self.servers)
             pj.setKeepAlive(math.ceil(self.options.sip.keepalive_s))
             self.transports.open(endpoint)
             endpoint.libStart()
@@ -174,6 +177,13 @@ class PjStack:
     def versions(self) -> tuple[int, ...]:
         """The IP versions that we speak."""
         return self.transports.versions
+
+    def use_servers(self, servers: MediaServers) -> None:
+        """From now on calls use these STUN and TURN servers."""
+        self.servers = servers
+        nat.install(servers)
+        for account in self._accounts:
+            account.use_servers()
 
     def retire(self, account: PjAccount) -> None:
         """The engine is done with this account; it stays on PJSIP while calls of it are up."""

@@ -17,7 +17,7 @@ _RTP_PORTS = 400
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the PBX listens, all on 127.0.0.1."""
+    """Where the PBX listens: SIP on its address, the manager on 127.0.0.1."""
 
     udp: int
     tcp: int
@@ -45,6 +45,7 @@ class RunFiles:
     folder: Path
     ports: Ports
     manager_secret: str
+    address: str = "127.0.0.1"
 
     def write(self, domain: str, users: dict[str, numbers.User]) -> None:
         """Writes everything; the templates' @NAMES@ are filled in."""
@@ -69,6 +70,7 @@ class RunFiles:
         return {
             "RUN": self.inside,
             "MODULES": f"/{modules.relative_to(self.root)}",
+            "ADDRESS": self.address,
             "UDP": str(ports.udp),
             "TCP": str(ports.tcp),
             "WS": str(ports.ws),
@@ -84,7 +86,7 @@ class RunFiles:
     def _tls_transport(self, kind: str, port: int) -> str:
         files = f"{self.inside}/etc/{kind}"
         return (
-            f"[tls-{kind}]\ntype = transport\nprotocol = tls\nbind = 127.0.0.1:{port}\nmethod = tlsv1_2\n"
+            f"[tls-{kind}]\ntype = transport\nprotocol = tls\nbind = {self.address}:{port}\nmethod = tlsv1_2\n"
             f"cert_file = {files}.crt\npriv_key_file = {files}.key\n"
         )
 

@@ -23,6 +23,9 @@ class Kind(Enum):
     QUALIFIED = ("", "qualify_frequency = 2", "")
     # G.711 alone, PRACK wanted, session timer of 90 s
     PRACK = ("disallow = all\nallow = ulaw\n100rel = required\ntimers = always\ntimers_sess_expires = 90", "", "")
+    ICE = ("ice_support = yes", "", "")
+    # media goes to where the phone's SDP says, and nowhere else; calls go to the contact as it is registered
+    TRUSTING = ("rtp_symmetric = no\nrewrite_contact = no", "", "")
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,14 @@ def _users() -> dict[str, User]:
         "917": Kind.PRACK,
         "918": Kind.QUALIFIED,
         "919": Kind.DTMF_INBAND,
+        "921": Kind.ICE,
+        "922": Kind.TRUSTING,
     }
     extensions = [str(number) for number in range(901, 931)]
     return {name: User(name, special.get(name, Kind.PLAIN)) for name in extensions}
 
 
-# 901 to 930; the special ones are 911 to 919
+# 901 to 930; the special ones are 911 to 919, and 921 and 922
 USERS = _users()
 TRUNK = "700"  # calls as this need no password
 

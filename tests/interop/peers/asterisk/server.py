@@ -1,4 +1,4 @@
-"""Asterisk 22 as a peer: one PBX per test run, on free ports of 127.0.0.1, in a chroot of its own files."""
+"""Asterisk 22 as a peer: one PBX per test run, on free ports of one address, in a chroot of its own files."""
 
 import os
 import secrets
@@ -50,7 +50,8 @@ class Asterisk:
     domain = numbers.DOMAIN
     users = numbers.USERS
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.root = ensure_root()
         _remove_dead_runs(self.root / _RUNS)
         self.run_dir = self.root / _RUNS / f"{os.getpid()}-{secrets.token_hex(3)}"
@@ -219,7 +220,7 @@ class Asterisk:
 
     def _make_and_start(self) -> Self:
         self.ports = Ports.choose()
-        files = RunFiles(self.root, self.run_dir, self.ports, self._secret)
+        files = RunFiles(self.root, self.run_dir, self.ports, self._secret, self.address)
         files.write(self.domain, self.users)
         self.start()
         return self
@@ -239,7 +240,7 @@ class Asterisk:
     def _check_ports(self) -> None:
         shown = self.cli("pjsip show transports")
         wanted = [self.ports.udp, self.ports.tcp, *self.ports.tls.values()]
-        absent = [str(port) for port in wanted if f"127.0.0.1:{port}" not in shown]
+        absent = [str(port) for port in wanted if f"{self.address}:{port}" not in shown]
         if absent:
             raise PortTakenError(f"Asterisk could not listen on {', '.join(absent)}\n{shown}")
 

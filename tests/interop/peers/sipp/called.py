@@ -106,6 +106,11 @@ DEAF = _scenario("deaf", _INVITE, pause())
 # Rings for `pause_s`, answers, and waits for the phone's BYE.
 ANSWERS = _scenario("answers", _INVITE, _TRYING, _RINGING, pause(), _OK, _ACK, *_ENDED_BY_PHONE)
 
+# Answers and holds at once: we may hear, and say nothing.
+HOLDS = _scenario(
+    "holds", _INVITE, _answer(200, "OK", body=SDP.replace("a=sendrecv", "a=sendonly")), _ACK, *_ENDED_BY_PHONE
+)
+
 # Answers without ringing, and hangs up after `pause_s` (0: with the ACK just in).
 ANSWERS_AND_HANGS_UP = _scenario("answers-and-hangs-up", _INVITE, _OK, _ACK, pause(), *_HANG_UP)
 

@@ -1,0 +1,5 @@
+%{
+#include "nat.hpp"
+%}
+
+%include "nat.hpp"
