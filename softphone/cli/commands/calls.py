@@ -86,6 +86,7 @@ def facts(call: Mapping[str, Any]) -> dict[str, str]:
         "lasted": lasted(call),
         "sound": ", ".join(p for p in (media(call), call["direction_media"]) if p),
         "route": call["audio"]["route"],
+        "device": ": ".join(p for p in (call["sound"]["device"], call["sound"]["cause"]) if p),
         "plays": ", ".join(call["plays"]),
         "records": "\n".join(f"{r['id']} {r['file']}" for r in call["records"]),
         "end": f"{end['reason']} by {end['by']}: {end['cause']}" if end else "",
