@@ -316,21 +316,6 @@ def test_a_stopped_daemon_leaves_no_call_behind(asterisk: Asterisk, phones: Phon
 # --- digits --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("extension", "method"), [("901", "rfc4733"), ("915", "info")])
-def test_digits_there_and_back(asterisk: Asterisk, phones: Phones, extension: str, method: str) -> None:
-    with phones.provisioned(extension) as phone:
-        phone.registered(extension)
-        call = phone.connected(numbers.DTMF_READ_BACK)
-        phone.control.send_digits(call, "1590*D#", method=method)
-        assert phone.told("call.digits_sent", call=call)["method"] == method
-        (read,) = asterisk.wait_for("Digits")
-        assert (read["Digits"], read["Status"]) == ("1590*D", "OK")
-        phone.ended(call)
-        back = phone.all("call.digit", call=call)
-        assert "".join(event["digit"] for event in back) == "1590*D"
-        assert {event["method"] for event in back} == {method}
-
-
 def test_all_digits(asterisk: Asterisk, phones: Phones) -> None:
     with phones.provisioned("901") as phone:
         phone.registered("901")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pjsua2 as pj
 
 from softphone.aio import Timers
+from softphone.media.dtmf import EVENTS
 from softphone.stacks.base import Digit, DigitBegun, DigitFailed, DigitSent, LegReport
+
+log = logging.getLogger(__name__)
 
 END_PACKETS_S = 0.06
 """RFC 4733 section 2.5.1.4: the end of an event is sent three times."""
@@ -85,10 +89,16 @@ class LegDigits:
     # ---- in
 
     def info(self, digit: str, duration_ms: int | None) -> None:
-        self._report(Digit(digit, "info", duration_ms))
+        """What an INFO said. The far end may write anything there; only digits are keys."""
+        if digit.upper() in EVENTS:
+            self._report(Digit(digit.upper(), "info", duration_ms))
+        else:
+            log.info("an INFO that names no digit is passed over")
 
     def event(self, digit: str, stamp: int, duration_ms: int, flags: int) -> None:
         """A packet of an RFC 4733 event. Late and repeated ones are known by their time stamp."""
+        if digit not in EVENTS:  # event 16 is flash
+            return
         key = (digit, stamp)
         if self._pressed is None and key == self._last:
             return

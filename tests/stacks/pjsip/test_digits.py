@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from softphone.stacks.base import Digit, DigitBegun, LegReport
 from softphone.stacks.pjsip import digits
 from softphone.stacks.pjsip.digits import LegDigits
@@ -82,3 +84,19 @@ def test_an_event_without_an_end_is_over_after_a_while() -> None:
         assert reports == [DigitBegun("5", "rfc4733"), Digit("5", "rfc4733", 80)]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("said", "digit"), [("5", "5"), ("#", "#"), ("d", "D"), ("!", ""), ("\udc80", ""), ("", ""), ("12", "")]
+)
+def test_what_an_info_says_is_a_digit_or_nothing(said: str, digit: str) -> None:
+    async def run() -> list[LegReport]:
+        reports: list[LegReport] = []
+        LegDigits(lambda what, call: False, reports.append, lambda delay_s, call: None).info(said, 100)
+        return reports
+
+    assert asyncio.run(run()) == ([Digit(digit, "info", 100)] if digit else [])
+
+
+def test_flash_is_no_digit() -> None:
+    assert told(("R", 1000, 20, 0), ("R", 1000, 160, UPDATE | END)) == []
