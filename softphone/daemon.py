@@ -84,8 +84,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ask_stop)
         loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
-        if self._config.provider:
-            self._logging.redact.add(self._config.provider.token)
+        self._hide_secrets(self._config)
         bus = self._agent.bus
         self._endings += [log_events(bus), bus.listen(self._watch_accounts)]
         try:
@@ -150,13 +149,19 @@ class Daemon:
             self._agent.bus.publish(events.ConfigRejected(cause=str(error)))
 
     async def _take(self, config: Config) -> None:
-        if config.provider:
-            self._logging.redact.add(config.provider.token)
+        self._hide_secrets(config)
         later = await self._agent.reload(config)
         if later:
             log.warning("changes of %s take effect at the next start", ", ".join(later))
 
     # ---- systemd, and what must not be logged
+
+    def _hide_secrets(self, config: Config) -> None:
+        """Those that no account brings along."""
+        if config.provider:
+            self._logging.redact.add(config.provider.token)
+        if config.trace.hep and config.trace.hep.auth_key:
+            self._logging.redact.add(config.trace.hep.auth_key)
 
     def _watch_accounts(self, record: Record) -> None:
         event = record.event

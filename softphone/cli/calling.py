@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 FILES_CLOSE_S = 15.0  # a recording that is not closed so long after the end of its call never will be
 
+_PUZZLING = frozenset((exits.REJECTED, exits.NO_COMMON_MEDIA, exits.UNREACHABLE, exits.OTHER_ENDING))
+"""Ends whose reason a look at the SIP messages may tell."""
+
 _SILENT = frozenset(("record.started", "play.started"))
 
 
@@ -72,7 +75,8 @@ def place(settings: Settings, plan: Plan, afterwards: Afterwards | None = None) 
     if report is not None:
         print_json(report)
     elif code not in (exits.OK, exits.INTERRUPTED):
-        note(f"softphone: {exits.MEANINGS[code].removeprefix('call: ')} (exit code {code})")
+        hint = "; --ladder shows what was said" if code in _PUZZLING and not plan.trace else ""
+        note(f"softphone: {exits.MEANINGS[code].removeprefix('call: ')} (exit code {code}){hint}")
     return code
 
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from softphone.tracing.message import SipMessage
 
@@ -94,10 +95,16 @@ class Store:
         while self._entries and self._entries[0].message.time_us < limit_us:
             self._drop_oldest()
 
+    def after(self, seq: int) -> list[Entry]:
+        """Those with a higher number, oldest first. Costs no more than they are many."""
+        self._drop_aged()
+        found = list(takewhile(lambda entry: entry.seq > seq, reversed(self._entries)))
+        found.reverse()
+        return found
+
     def __iter__(self) -> Iterator[Entry]:
         """Oldest first."""
-        self._drop_aged()
-        return iter(tuple(self._entries))
+        return iter(self.after(0))
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -215,9 +215,8 @@ class Tracer:
         also = self._phonebook.sip_call_id(call) if call else ""
         return [
             entry
-            for entry in self._store
-            if entry.seq > after
-            and (not account or entry.dialog.account == account)
+            for entry in self._store.after(after)
+            if (not account or entry.dialog.account == account)
             and (not call or entry.dialog.call == call or entry.dialog.sip_call_id == also != "")
         ]
 

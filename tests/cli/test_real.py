@@ -129,3 +129,12 @@ def test_a_configuration_that_is_wrong_is_code_5(tmp_path: Path) -> None:
     ended = run("run", "--config", str(file))
     assert ended.code == exits.CONFIG
     assert f"{file}:1: sip.bind: expected an IP address" in ended.err
+
+
+def test_a_refused_call_shows_what_was_said(phone: PhoneProcess, tmp_path: Path) -> None:
+    file = tmp_path / "busy.pcap"
+    ended = call(phone, "9486", "--ladder", "--trace", str(file))
+    assert ended.code == exits.BUSY
+    assert "486 Busy Here (INVITE)" in ended.err
+    assert "with credentials" in ended.err
+    assert file.read_bytes().count(b"SIP/2.0 486 Busy Here") == 1

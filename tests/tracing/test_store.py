@@ -53,3 +53,12 @@ def test_dialogs_go_with_their_last_message() -> None:
     store.settle_all()
     store.clear()
     assert (len(store), store.bytes, list(store)) == (0, 0, [])
+
+
+def test_reading_on_from_a_number() -> None:
+    store = Store(messages=5, size_bytes=1_000_000, age_s=60)
+    for _ in range(8):
+        store.add(now(), store.dialog("one"))
+    assert [entry.seq for entry in store.after(6)] == [7, 8]
+    assert [entry.seq for entry in store.after(0)] == [4, 5, 6, 7, 8]
+    assert store.after(8) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -107,18 +108,22 @@ async def _answer(
         raise Conflict(f"SIP messages are not traced; {HINT}")
     found = tracing.entries(call=call, account=account, after=wanted.after)
     if found or not wanted.wait_s:
-        return _document(found, wanted, title)
+        return await _document(found, wanted, title)
     wait_s = min(wanted.wait_s, limits.max_wait_s)
 
     async def later() -> Response:
-        return _document(
-            await tracing.wait(call=call, account=account, after=wanted.after, timeout_s=wait_s), wanted, title
-        )
+        found = await tracing.wait(call=call, account=account, after=wanted.after, timeout_s=wait_s)
+        return await _document(found, wanted, title)
 
     return await while_connected(client, later())
 
 
-def _document(found: list[Entry], wanted: Wanted, title: str) -> Response:
+async def _document(found: list[Entry], wanted: Wanted, title: str) -> Response:
+    """Made by a worker: thousands of messages would hold the loop for a second."""
+    return await asyncio.to_thread(_made, found, wanted, title)
+
+
+def _made(found: list[Entry], wanted: Wanted, title: str) -> Response:
     if wanted.form == "json":
         last = found[-1].seq if found else wanted.after
         return reply(TraceView([MessageView.of(entry) for entry in found], last))
