@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from softphone.testing.audio import heard_share, speech_like
+from softphone.media.dtmf import FREQUENCIES_HZ
+from softphone.testing.audio import Sound, heard_share, silence, speech_like, tone
 from tests.interop.peers.asterisk.server import Asterisk
 from tests.interop.peers.rtp import RtpEnd
 from tests.interop.peers.sipp import caller
@@ -135,6 +137,49 @@ def test_digits_in_the_media_stream(asterisk: Asterisk, phones: Phones, sipp: Si
         assert "".join(event["digit"] for event in phone.all("call.digit")) == "42*"
         assert "".join(sent.digit for sent in rtp.digits()) == "159#"
         assert all(sent.duration_ms == pytest.approx(120, abs=25) for sent in rtp.digits())
+
+
+@pytest.mark.parametrize("scenario", [caller.SOUND_ONLY, caller.REFUSES_INFO], ids=lambda scenario: scenario.name)
+def test_where_nothing_else_is_known_digits_are_sound(
+    asterisk: Asterisk, phones: Phones, sipp: Sipp, rtp: RtpEnd, scenario: Scenario
+) -> None:
+    """Both ways, with the automatic choice and detection; what we send is judged by the spectrum of what arrived."""
+    with phones.provisioned("901", transport="udp", incoming=ANSWER) as phone:
+        run = Line(asterisk, sipp, phone).call(scenario, pause_s=6, rtp_port=rtp.port)
+        call = phone.told("call.media", active=True)["call"]
+        playing = rtp.play(run.remote_media(), dialled("042*"))
+        phone.control.send_digits(call, "159#", duration_ms=120, pause_ms=80)
+        assert phone.told("call.digits_sent", call=call)["method"] == "inband"
+        playing.join()
+        phone.told("call.digit", call=call, count=4)
+        phone.ended(call)
+        run.wait()
+        heard = phone.all("call.digit")
+        assert "".join(event["digit"] for event in heard) == "042*"
+        assert {event["method"] for event in heard} == {"inband"}
+        assert rtp.digits() == []
+        assert keys_in(rtp.heard()) == "159#"
+
+
+def dialled(digits: str) -> Sound:
+    """Digits as sound, 100 ms each with 100 ms between."""
+    parts = [silence(0.3, 8000).samples]
+    for digit in digits:
+        low, high = (tone(hertz, 0.1, 8000, 0.2).samples for hertz in FREQUENCIES_HZ[digit])
+        parts += [low + high, silence(0.1, 8000).samples]
+    return Sound(np.concatenate(parts), 8000)
+
+
+def keys_in(sound: Sound) -> str:
+    """The keys whose tones are the two strongest of each stretch of sound that lasts 100 ms."""
+    loud = [bool(np.abs(sound.samples[n : n + 80]).max() > 0.05) for n in range(0, len(sound.samples) - 80, 80)]
+    found = []
+    for start in [n for n in range(1, len(loud) - 10) if loud[n] and not loud[n - 1] and all(loud[n : n + 10])]:
+        part = sound.samples[start * 80 : start * 80 + 800] * np.hanning(800)
+        spectrum = np.abs(np.fft.rfft(part, 8000))  # a bin is 1 Hz
+        heard = (int(spectrum[600:1050].argmax()) + 600, int(spectrum[1100:1750].argmax()) + 1100)
+        found += [d for d, f in FREQUENCIES_HZ.items() if all(abs(a - b) <= 5 for a, b in zip(f, heard, strict=True))]
+    return "".join(found)
 
 
 def test_a_full_phone_is_busy(asterisk: Asterisk, phones: Phones, sipp: Sipp) -> None:

@@ -69,6 +69,37 @@ _TERMINATED = (
 # Speaks for `pause_s`, then hangs up.
 CALL = _scenario("call", _INVITE, *_RINGING, expect_dialog(200), _ACK, pause(), *_hang_up())
 
+_NO_EVENTS = "".join(line for line in SDP.replace(" 0 101", " 0").splitlines(True) if ":101" not in line)
+
+
+def _without_info(step: str) -> str:
+    return step.replace(", OPTIONS, INFO", ", OPTIONS")
+
+
+# A line that knows digits as sound alone: no telephone-event, no INFO.
+SOUND_ONLY = _scenario(
+    "sound-only",
+    _without_info(send(_first("INVITE"), until_answered=True, body=_NO_EVENTS)),
+    *_RINGING,
+    expect_dialog(200),
+    _without_info(_ACK),
+    pause(),
+    *map(_without_info, _hang_up()),
+)
+
+# It allows INFO and then will not have it.
+REFUSES_INFO = _scenario(
+    "refuses-info",
+    send(_first("INVITE"), until_answered=True, body=_NO_EVENTS),
+    *_RINGING,
+    expect_dialog(200),
+    _ACK,
+    expect_request("INFO"),
+    send("SIP/2.0 415 Unsupported Media Type\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]"),
+    pause(),
+    *_hang_up(),
+)
+
 # The phone ends the call.
 CALL_ENDED_BY_PHONE = _scenario(
     "call-ended-by-phone", _INVITE, *_RINGING, expect_dialog(200), _ACK, *_expect_request("BYE")
