@@ -22,6 +22,8 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "network.changed": lambda e: f"this machine's addresses are now {', '.join(e['after']) or 'none'}",
     "provider.fetched": lambda e: _joined(f"the PBX lists {count_of(e['extensions'], 'extension')}", *e["problems"]),
     "provider.failed": lambda e: f"{e['cause']}; again in {show_duration(e['retry_in_s'])}",
+    "nat.server_ok": lambda e: f"{e['kind'].upper()} server {e['server']} answers; it sees us at {e['seen']}",
+    "nat.server_failed": lambda e: _joined(f"{e['kind'].upper()} server {e['server']}: {e['cause']}", e["advice"]),
     "account.added": lambda e: "new account",
     "account.changed": lambda e: "account changed",
     "account.removed": lambda e: "account removed",
