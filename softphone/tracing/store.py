@@ -63,6 +63,11 @@ class Store:
         if not dialog.kept:
             self._dialogs.pop(dialog.sip_call_id, None)
 
+    @property
+    def dialogs(self) -> int:
+        """How many are known."""
+        return len(self._dialogs)
+
     def settle_all(self) -> None:
         for dialog in list(self._dialogs.values()):
             self.settle(dialog)

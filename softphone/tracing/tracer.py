@@ -164,7 +164,8 @@ class Tracer:
         self._belongs(self._phonebook.sip_call_id(event.call), event)
         if event.call in self._calls:
             self._timers.set(event.call, LINGER_S, lambda: self._unfollow(event.call))
-        self._timers.set("settle", LINGER_S, self._store.settle_all)
+        if "settle" not in self._timers:  # not put off by each call that ends
+            self._timers.set("settle", LINGER_S, self._store.settle_all)
 
     def _followed(self, sip_call_id: str) -> str:
         """The call that is traced by itself and now has this Call-ID. Its events would say so too late where a leg

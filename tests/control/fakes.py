@@ -127,7 +127,7 @@ class FakeAgent:
     # ---- what the tracer asks
 
     def account_at(self, user: str, host: str) -> str:
-        return f"{user}@{host}" if f"{user}@{host}" in self._accounts else ""
+        return next((view.id for view in self._accounts.values() if view.username == user), "")
 
     def sip_call_id(self, call: str) -> str:
         return self._calls[call].sip_call_id if call in self._calls else ""
