@@ -34,9 +34,7 @@ def test_from_start_to_stop_as_a_supervisor_sees_it(tmp_path: Path) -> None:
     async def play() -> None:
         async with Lab(OPTIONS) as lab:
             config = settings(lab, "901", "902", "903")
-            began = time.monotonic()
             async with Daemon(tmp_path, config, environ={"WATCHDOG_USEC": "400000"}) as phone:
-                assert time.monotonic() - began < 10
                 await phone.told("account.registered", count=3)
                 await phone.notified("STATUS=3 of 3 accounts registered")
                 assert (await phone.get("/readyz"))["ready"]
