@@ -38,7 +38,7 @@ def test_calls_of_others_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -
         tracing.switch(True, "901@pbx.example")
         highest = 0
         for number in range(60):
-            name = f"c{number}"
+            name = agent.add_call(sip_call_id=f"id{number}").id
             agent.bus.publish(events.CallDialing(call=name, account=OTHER, target="sip:x", sip_call_id=f"id{number}"))
             agent.wire.pass_by(now(request(call_id=f"id{number}").replace(b"901@", b"902@")))
             agent.bus.publish(ended(name))  # calls end all the time, and more often than LINGER_S
