@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from softphone.addresses import HostPort
 from softphone.config import Secret
 from softphone.lab import Lab
 from softphone.stacks.pjsip.account import PjAccount
@@ -116,7 +117,7 @@ def test_nobody_there_is_told_before_the_first_call(tmp_path: Path) -> None:
     play(tmp_path, scene, {"turn": turn(free_port(), "tcp")}, "turn")
 
 
-def direct(folder: Path, username: str, port: int, other: int, media: str, **nat: Any) -> dict[str, Any]:
+def direct(username: str, host: str, port: int, other: int, **nat: Any) -> dict[str, Any]:
     """A phone that knows no PBX: what it sends goes to the other phone's port."""
     account = {
         "username": username,
@@ -124,26 +125,34 @@ def direct(folder: Path, username: str, port: int, other: int, media: str, **nat
         "domain": "pbx.test",
         "transport": "udp",
         "register": False,
-        "outbound_proxy": f"127.0.0.1:{other}",
+        "outbound_proxy": str(HostPort(host, other)),
         "incoming": [{"action": "answer"}],
-        "nat": {"media": media} | nat,
+        "nat": {"media": "ice"} | nat,
     }
-    return {"accounts": [account], "sip": {"bind": "127.0.0.1", "udp_port": port, "probe_s": 0}}
+    return {"accounts": [account], "sip": {"bind": host, "udp_port": port, "probe_s": 0}}
 
 
 @pytest.mark.parametrize(
-    "nat",
-    [{}, {"nomination": "aggressive"}, {"trickle": "half"}, {"trickle": "full"}],
-    ids=lambda nat: str(nat) or "plain",
+    ("host", "nat"),
+    [
+        ("127.0.0.1", {}),
+        ("127.0.0.1", {"nomination": "aggressive"}),
+        ("127.0.0.1", {"trickle": "half"}),
+        ("127.0.0.1", {"trickle": "full"}),
+        ("::1", {}),
+    ],
+    ids=lambda each: str(each),
 )
-def test_two_phones_agree_by_ice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nat: dict[str, Any]) -> None:
+def test_two_phones_agree_by_ice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, nat: dict[str, Any]
+) -> None:
     async def run() -> None:
         near, far = free_port(), free_port()
         folder = tmp_path / "far"
         folder.mkdir()
         async with (
-            Daemon(folder, direct(folder, "902", far, near, "ice", **nat)) as other,
-            running(direct(tmp_path, "901", near, far, "ice", **nat), tmp_path) as phone,
+            Daemon(folder, direct("902", host, far, near, **nat)) as other,
+            running(direct("901", host, near, far, **nat), tmp_path) as phone,
         ):
             account = phone.agent._accounts.get("901").carrier
             assert isinstance(account, PjAccount)
