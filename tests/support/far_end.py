@@ -147,7 +147,7 @@ class RtpPort(asyncio.DatagramProtocol):
         wanted = CODECS[codec].payload_type
 
         def found() -> list[bytes]:
-            return [p.payload for p in self.packets if p.payload_type == wanted and p.payload is not None]
+            return [p.payload for p in self.packets if p.payload_type == wanted and p.payload]
 
         try:
             async with asyncio.timeout(DEADLINE_S):

@@ -13,12 +13,6 @@ class Kind(Enum):
     # SDES-SRTP in every call: a call in the clear gets 488
     SRTP = ("media_encryption = sdes", "", "")
     SRTP_OPTIONAL = ("media_encryption = sdes\nmedia_encryption_optimistic = yes", "", "")
-    # DTLS-SRTP in every call; its offers say actpass
-    DTLS = (
-        "media_encryption = dtls\ndtls_auto_generate_cert = yes\ndtls_verify = fingerprint\ndtls_setup = actpass",
-        "",
-        "",
-    )
     SHA256 = ("", "", "supported_algorithms_uas = SHA-256")
     DTMF_INFO = ("dtmf_mode = info", "", "")
     # no telephone-event in SDP; Asterisk itself looks for digits in the sound
@@ -57,7 +51,6 @@ def _users() -> dict[str, User]:
         "917": Kind.PRACK,
         "918": Kind.QUALIFIED,
         "919": Kind.DTMF_INBAND,
-        "920": Kind.DTLS,
         "921": Kind.ICE,
         "922": Kind.TRUSTING,
     }
@@ -65,7 +58,7 @@ def _users() -> dict[str, User]:
     return {name: User(name, special.get(name, Kind.PLAIN)) for name in extensions}
 
 
-# 901 to 930; the special ones are 911 to 922
+# 901 to 930; the special ones are 911 to 919, and 921 and 922
 USERS = _users()
 TRUNK = "700"  # calls as this need no password
 
