@@ -8,11 +8,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -22,7 +20,7 @@ from benchmarks.impairments.listeners import baresip, both_listen, heard, softph
 from benchmarks.impairments.score import scores
 from benchmarks.impairments.stage import Impairment, Stage, line
 from benchmarks.impairments.voices import Samples, speech
-from benchmarks.processes import BenchError
+from benchmarks.processes import BenchError, undisturbed
 from softphone.config.sound import Opus
 from tests.support.netns import Namespace, NetworkError
 
@@ -36,7 +34,6 @@ LINES = (
     Impairment(loss_percent=5, jitter_ms=50),
 )
 LAST_WORDS_S = 0.7  # what still waits in jitter buffers
-REAL_TIME_PRIORITY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +116,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
-    with suppress(PermissionError):  # else what else runs here is measured too
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REAL_TIME_PRIORITY))
     try:
-        found = list(rows(1 if args.quick else 3, Opus(), tuple(args.codec or CODECS), LINES))
+        with undisturbed():
+            found = list(rows(1 if args.quick else 3, Opus(), tuple(args.codec or CODECS), LINES))
     except (BenchError, NetworkError) as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         return 2

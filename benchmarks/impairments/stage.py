@@ -53,7 +53,7 @@ class Stage:
 
     def __init__(self, near: Namespace, far: Namespace, codec: str, impairment: Impairment) -> None:
         self._near, self._far = near, far
-        self._codec, self.impairment = codec, impairment
+        self.codec, self.impairment = codec, impairment
         self._relay = UdpRelay(NEAR, jitter_ms=impairment.jitter_ms)
         self._sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sip.bind((NEAR, 0))
@@ -83,7 +83,7 @@ class Stage:
             rule = f"ip saddr {FAR} udp dport {self._relay.port}"
             drop = stack.enter_context(self._near.drop(rule, percent=loss)) if loss else None
             done = self._far.run(
-                [*command, str(TICKS[self._codec])], input=words, capture_output=True, text=True, cwd=ROOT
+                [*command, str(TICKS[self.codec])], input=words, capture_output=True, text=True, cwd=ROOT
             )
             if done.returncode != 0:
                 raise BenchError(f"the speaker failed: {done.stderr[-500:]}")

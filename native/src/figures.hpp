@@ -1,7 +1,7 @@
 /* The figures of a call's media, read in one go.
  *
- * pjsua2 hands out the same figures as a tree of some sixty objects, which costs ten times as much, and leaves out
- * RTCP-XR (RFC 3611).
+ * pjsua2 hands out most of them, as a tree of some sixty objects; it leaves out RTCP-XR (RFC 3611) and the packet's
+ * length, and has no way to say what our own extended reports shall carry.
  */
 #ifndef SOFTPHONE_FIGURES_HPP
 #define SOFTPHONE_FIGURES_HPP
