@@ -28,6 +28,10 @@
 /* More packets per wake-up than the default of 16: at 1,000 calls every wake-up finds more. */
 #define PJ_IOQUEUE_MAX_EVENTS_IN_SINGLE_POLL 64
 
+/* Connections that wait to be accepted. With the default of 5, a handful that come at once costs everybody a second. */
+#define PJSIP_TCP_TRANSPORT_BACKLOG     1024
+#define PJ_SOMAXCONN                    1024
+
 /* --- behaviour --- */
 #define PJ_HAS_IPV6                     1
 
@@ -39,6 +43,10 @@
 /* CRLF keep-alive (RFC 5626 section 3.5.1) on TCP and TLS, seconds. 90 outlives many NAT bindings. */
 #define PJSIP_TCP_KEEP_ALIVE_INTERVAL   30
 #define PJSIP_TLS_KEEP_ALIVE_INTERVAL   30
+
+/* A connection over which no SIP message has come within this many seconds is closed. By default it is kept for ten
+ * minutes, and strangers could use up what there is. */
+#define PJSIP_TRANSPORT_SERVER_IDLE_TIME_FIRST 10
 
 /* An account stays on the transport that its configuration names: a request above 1,300 bytes does not go to TCP by
  * itself (RFC 3261 section 18.1.1), where most registrars behind UDP would not know us. */
@@ -57,10 +65,6 @@
 /* RTP without sound (RFC 6263 section 4.1) while a stream has nothing to send: keeps the way through a NAT open. Accounts
  * say whether and how often. */
 #define PJMEDIA_STREAM_ENABLE_KA        PJMEDIA_STREAM_KA_EMPTY_RTP
-
-/* AES-GCM for SRTP (RFC 7714); which suites a call offers is the account's choice. */
-#define PJMEDIA_SRTP_HAS_AES_GCM_256    1
-#define PJMEDIA_SRTP_HAS_AES_GCM_128    1
 
 /* No pictures. */
 #define PJMEDIA_HAS_VIDEO               0

@@ -1,5 +1,7 @@
 #include "signalling.hpp"
 
+#include "lookup.hpp"
+
 #include <pjsua-lib/pjsua.h>
 #include <pjsua-lib/pjsua_internal.h>
 
@@ -20,7 +22,6 @@ using Key = std::tuple<std::string, unsigned, int>; /* host in lower case, port,
 struct Pins {
     std::mutex lock; /* held for a map look-up only: the SIP thread never waits for Python here */
     std::map<Key, pj_sockaddr> table;
-    pjsip_resolver_t *fallback = nullptr; /* lives in a pool of the endpoint */
 };
 
 Pins &pins()
@@ -61,7 +62,7 @@ void resolve(pjsip_resolver_t *, pj_pool_t *pool, const pjsip_host_info *target,
     pj_bzero(&result, sizeof(result));
     pj_sockaddr address;
     if (!lookUp(target, address)) {
-        pjsip_resolve(pins().fallback, pool, target, token, done);
+        pj::lookUp(pool, target, token, done);
         return;
     }
     int type = target->type & ~PJSIP_TRANSPORT_IPV6;
@@ -82,26 +83,15 @@ pjsip_transport *transportOf(int accountId)
     return info.transport;
 }
 
-bool srtpInfo(int callId, unsigned mediaIndex, pjmedia_srtp_info &found)
-{
-    pjmedia_transport_info info;
-    pjmedia_transport_info_init(&info);
-    if (pjsua_call_get_med_transport_info(callId, mediaIndex, &info) != PJ_SUCCESS) return false;
-    for (unsigned i = 0; i < info.specific_info_cnt; ++i) {
-        if (info.spc_info[i].type != PJMEDIA_TRANSPORT_TYPE_SRTP) continue;
-        pj_memcpy(&found, info.spc_info[i].buffer, sizeof(found));
-        return true;
-    }
-    return false;
-}
-
 } // namespace
 
 void installPins() PJSUA2_THROW(Error)
 {
     pj_pool_t *pool = pjsua_pool_create("pins", 512, 512);
     if (!pool) { PJSUA2_RAISE_ERROR(PJ_ENOMEM); }
-    PJSUA2_CHECK_EXPR(pjsip_resolver_create(pool, &pins().fallback));
+    pjsip_resolver_t *numeric = nullptr; /* lives in that pool of the endpoint */
+    PJSUA2_CHECK_EXPR(pjsip_resolver_create(pool, &numeric));
+    startLookups(numeric);
     static pjsip_ext_resolver external = {&resolve};
     PJSUA2_CHECK_EXPR(pjsip_endpt_set_ext_resolver(pjsua_get_pjsip_endpt(), &external));
 }
@@ -154,17 +144,15 @@ bool closeAccountTransport(int accountId)
 
 std::string srtpSuite(int callId, unsigned mediaIndex)
 {
-    pjmedia_srtp_info srtp;
-    if (!srtpInfo(callId, mediaIndex, srtp) || !srtp.active) return "";
-    return std::string(srtp.tx_policy.name.ptr, (size_t)srtp.tx_policy.name.slen);
-}
-
-std::string srtpKeying(int callId, unsigned mediaIndex)
-{
-    pjmedia_srtp_info srtp;
-    if (!srtpInfo(callId, mediaIndex, srtp)) return "";
-    if (srtp.keying == PJMEDIA_SRTP_KEYING_DTLS_SRTP) return "dtls";
-    return srtp.keying == PJMEDIA_SRTP_KEYING_SDES && srtp.active ? "sdes" : "";
+    pjmedia_transport_info info;
+    pjmedia_transport_info_init(&info);
+    if (pjsua_call_get_med_transport_info(callId, mediaIndex, &info) != PJ_SUCCESS) return "";
+    for (unsigned i = 0; i < info.specific_info_cnt; ++i) {
+        if (info.spc_info[i].type != PJMEDIA_TRANSPORT_TYPE_SRTP) continue;
+        const pjmedia_srtp_info *srtp = (const pjmedia_srtp_info *)info.spc_info[i].buffer;
+        if (srtp->active) return std::string(srtp->tx_policy.name.ptr, (size_t)srtp->tx_policy.name.slen);
+    }
+    return "";
 }
 
 } // namespace pj

@@ -2,7 +2,7 @@
  *
  * Pinned addresses: the event loop resolves names (off the SIP thread, with errors that can be told apart) and pins the
  * outcome here. URIs keep the host name, so TLS still sends and checks that name while the connection goes to the
- * pinned address. A host that is not pinned is resolved by PJSIP as ever.
+ * pinned address. A host that is not pinned is looked up off the SIP thread (lookup.hpp).
  *
  * Account transports: which connection an account's REGISTER went over, and how to close it at once.
  *
@@ -39,10 +39,6 @@ bool closeAccountTransport(int accountId);
 
 /* The SRTP suite that protects what this call sends ("AES_CM_128_HMAC_SHA1_80", RFC 4568), "" for plain RTP. */
 std::string srtpSuite(int callId, unsigned mediaIndex);
-
-/* How its keys were agreed: "sdes" (RFC 4568) or "dtls" (RFC 5764), "" for plain RTP. With "dtls" and no suite, the
- * handshake has not finished. */
-std::string srtpKeying(int callId, unsigned mediaIndex);
 
 } // namespace pj
 

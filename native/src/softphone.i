@@ -11,6 +11,7 @@
 %include "signalling.i"
 %include "figures.i"
 %include "nat.i"
+%include "answers.i"
 %include "logging.i"
 %include "sound.i"
 %include "level.i"

@@ -46,7 +46,6 @@ _UNANSWERED = {
     "not_found": NOT_FOUND,
     "unreachable": UNREACHABLE,
     "no_common_media": NO_COMMON_MEDIA,
-    "encryption_failed": NO_COMMON_MEDIA,
 }
 
 

@@ -3,80 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import wave
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from softphone.lab import Lab
 from tests.support import hostile
+from tests.support.besieged import Target, besieged
 from tests.support.daemon import Daemon
 from tests.support.hostile import Peer, Stranger
-from tests.support.procfs import figures, listening
+from tests.support.procfs import figures
 from tests.support.until import until
 
 SEED = 20_260
 HALF_OPEN = 300
-
-
-@dataclass
-class Target:
-    """A daemon with a recorded call. `sip`: its UDP port for SIP; `tcp`: the ports of its TCP and TLS servers."""
-
-    daemon: Daemon
-    call: str
-    sip: int
-    tcp: list[int]
-
-    async def heard(self) -> int:
-        quality = await self.daemon.get(f"/v1/calls/{self.call}/quality")
-        return int(quality["rx_packets"])
-
-    async def unharmed(self) -> None:
-        """It lives, its call goes on with sound, its accounts are registered, and another call can be placed."""
-        assert self.daemon.alive, f"the daemon died:\n{self.daemon.log[-2000:]}"
-        before = await self.heard()
-        async with asyncio.timeout(5):
-            while await self.heard() < before + 10:  # noqa: ASYNC110 - figures tell no event
-                await asyncio.sleep(0.02)
-        assert (await self.daemon.get(f"/v1/calls/{self.call}"))["state"] == "active"
-        counts = (await self.daemon.get("/v1/status"))["accounts"]
-        assert (counts["registered"], counts["failed"]) == (2, 0)
-        assert self.daemon.all("account.connection_lost") == []
-        await self.daemon.hang_up(await self.daemon.dial("9196", account="902"))
-        assert "Traceback" not in self.daemon.log
-        assert "fault in" not in self.daemon.log
-
-
-@asynccontextmanager
-async def besieged(folder: Path) -> AsyncIterator[Target]:
-    """A daemon registered by UDP and TLS that answers strangers and has a recorded call. It is judged at the end."""
-    async with Lab() as lab:
-        config = lab.agent_config(["901"], transport="udp", incoming=[{"from": "stranger", "action": "answer"}])
-        config["accounts"].append(lab.agent_config(["902"], transport="tls")["accounts"][0])
-        config["calls"] = {"drain_s": 0}
-        async with Daemon(folder, config) as daemon:
-            await daemon.told("account.registered", count=2)
-            sip = listening(daemon.pid, "udp")
-            assert len(sip) == 1
-            call = await daemon.dial("9196", account="901")
-            await daemon.ask("POST", f"/v1/calls/{call}/record", {"file": str(folder / "call.wav")})
-            await daemon.told("record.started")
-            target = Target(daemon, call, sip[0], listening(daemon.pid, "tcp"))
-            assert len(target.tcp) == 2
-            yield target
-            await target.unharmed()
-            ended = await daemon.hang_up(call)
-            recorded = await daemon.told("record.ended")
-            assert ended["reason"] == "local_hangup"
-            assert recorded["reason"] == "call_ended"
-            with wave.open(str(folder / "call.wav")) as sound:
-                assert sound.getnframes() / sound.getframerate() > ended["duration_s"] - 1
-            assert await daemon.stop() == 0
 
 
 Attack = Callable[[Target, Stranger, AsyncExitStack], Awaitable[None]]

@@ -1,16 +1,19 @@
-"""Rubbish that our PJSIP survives by a patch of our own (native/patches): some of it ended the process."""
+"""Rubbish that our PJSIP survives by patches of our own (native/patches): each ended the process, or stole a call."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_hostile import account
+from tests.e2e.test_hostile import SEED, account
 from tests.support import hostile
+from tests.support.besieged import besieged
 from tests.support.daemon import Daemon
-from tests.support.hostile import Peer
+from tests.support.hostile import Peer, Stranger
 from tests.support.until import until
 
 ANSWERS = {
@@ -44,5 +47,65 @@ def test_a_registrar_that_answers_with_rubbish(tmp_path: Path, status: str) -> N
             assert daemon.alive
             assert await daemon.stop() == 0
         peer.close()
+
+    asyncio.run(play())
+
+
+def test_rtp_from_strangers_neither_stops_nor_steals_a_call(tmp_path: Path) -> None:
+    """Packets by the hundred from another address, between two of the far end's own; the judge hears the echo go on."""
+    dice = random.Random(SEED)
+    kinds = [b"\x80\x00", b"\x80\x65", b"\x81\xc8\x00\x0c", b"\x80\xc9\x00\x01", b"\x8f\xca\xff\xff", b"\x90\x00", b""]
+
+    async def play() -> None:
+        async with AsyncExitStack() as held, besieged(tmp_path) as target:
+            stranger = await Stranger.at("127.0.0.1", target.sip)
+            held.callback(stranger.close)
+            for number in range(3000):
+                packet = dice.choice(kinds) + dice.randbytes(dice.choice([10, 170, 1200]))
+                stranger.send(packet, target.media[number % 2])
+                if number % 50 == 0:
+                    await asyncio.sleep(0.005)
+            assert [packet for packet in stranger.received if not 200 <= packet[1] <= 204] == []  # RTCP may follow
+
+    asyncio.run(play())
+
+
+NO_ADDRESS = "v=0\r\no=x 1 9 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"
+
+
+def test_an_offer_without_any_address_from_a_stranger(tmp_path: Path) -> None:
+    """Its only media is off, so it may come without one. One such message of anybody could end the process."""
+
+    async def play() -> None:
+        async with AsyncExitStack() as held, besieged(tmp_path) as target:
+            stranger = await Stranger.at("127.0.0.1", target.sip)
+            held.callback(stranger.close)
+            assert await stranger.answered(stranger.ask(body=NO_ADDRESS)) >= 400
+            assert await stranger.answered(stranger.ask(body=NO_ADDRESS + "a=inactive\r\n")) >= 400
+            await target.goes_on()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_offer_without_any_address_within_a_call(tmp_path: Path, method: str) -> None:
+    """The same within a call."""
+
+    async def play() -> None:
+        async with besieged(tmp_path) as target:
+            call = await target.daemon.dial("9196", account="902")
+            [leg] = [leg for leg in target.lab.switch.endpoint._legs.values() if leg.extension.number == "902"]
+            await asyncio.gather(*(each.acked for each in leg._invites.values()))
+            headers = [("Content-Type", "application/sdp")]
+            if method == "INVITE":
+                response, invite = await leg.reinvite(headers=headers, body=NO_ADDRESS.encode())
+                if invite is not None:
+                    leg.ack(invite)
+            else:
+                response = await leg.request(method, headers=headers, body=NO_ADDRESS.encode())
+            assert response.code not in (408, 503), "no answer"
+            await target.goes_on()
+            await target.daemon.ask("DELETE", f"/v1/calls/{call}")
+            await target.daemon.told("call.ended", call=call)
 
     asyncio.run(play())

@@ -204,3 +204,8 @@ def test_twenty_callers_at_once(asterisk: Asterisk, phones: Phones, sipp: Sipp) 
 def test_other_speech_is_not_taken_for_the_prompt() -> None:
     """What the proofs of sound in these tests rest on."""
     assert heard_share(PROMPT, speech_like(4, seed=2), part_s=0.25) == 0
+
+
+def test_requests_that_no_call_is_about(asterisk: Asterisk, phones: Phones, sipp: Sipp) -> None:
+    with phones.provisioned("901", transport="udp") as phone:
+        Line(asterisk, sipp, phone).call(caller.UNKNOWN_REQUESTS).wait()

@@ -9,12 +9,9 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import get_args
 
 import _pjsua2
 import pytest
-
-from softphone.config.accounts import SrtpSuite
 
 from .bench import PROGRAMS, run_program
 
@@ -74,5 +71,31 @@ def test_a_call_looks_up_no_name_of_this_machine(tmp_path: Path) -> None:
     assert platform.node() not in re.findall(r"looked up: (.*)", done.stderr)
 
 
-def test_0031_every_suite_of_the_configuration_is_there() -> None:
-    assert set(run_program("srtp_suites").json) >= set(get_args(SrtpSuite))
+def test_0009_nobody_hears_a_frame_of_another_call() -> None:
+    assert run_program("first_frame").json == {"peak": 0, "other_port": 20_000, "received": 40}
+
+
+def test_0010_a_stranger_gets_no_call_by_sending_faster_than_its_far_end() -> None:
+    result = run_program("rtp_bleed").json
+    assert 0 <= result["stranger_alone_is_followed_s"]  # as a far end behind NAT would be
+    assert 0 <= result["the_far_end_wins_its_call_back_s"] < 2
+    assert result["peak_under_attack"] < 1.1 * result["theirs"]
+    assert (result["sent_to_stranger"], result["sent_to_far_end"]) == (0, True)
+    assert 0 <= result["moved_far_end_is_followed_s"]
+
+
+def test_0011_a_taken_port_is_told_and_many_may_wait() -> None:
+    result = run_program("servers").json
+    assert result["taken_port_is_told"] == {"tcp": True, "tls": True}
+    assert (result["servers"], result["waiting"]) == (2, min(1024, result["limit"]))
+
+
+def test_0012_no_name_holds_up_sip(tmp_path: Path) -> None:
+    """Neither names in session descriptions nor in headers; and a name that a header has to have is found."""
+    done = run_program("names", env=preload("slow_names.c", tmp_path))
+    looked_up = set(re.findall(r"looked up: (slow-[a-z]+)", done.stderr))
+    assert looked_up == set(), "only what stands in headers, slow-0.test and so on, may be looked up"
+    up = {kind: result["up"] for kind, result in done.json.items() if "up" in result}
+    assert up == {"connection": False, "connection of the wrong family": False, "rtcp": True, "candidate": True}
+    assert max(result["took_s"] for result in done.json.values()) < 2
+    assert done.json["headers"]["a_name_is_found"]

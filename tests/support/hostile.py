@@ -118,16 +118,18 @@ def request(
     body: str = "",
     kind: str = "application/sdp",
     extra: str = "",
+    to_tag: str = "",
     length: str | None = None,
     transport: str = "UDP",
 ) -> bytes:
     """A request, well-formed but for what is asked for. `number` makes it a transaction of its own."""
     content = body.encode("latin-1", "replace")
     typed = f"Content-Type: {kind}\r\n" if content or kind != "application/sdp" else ""
+    tagged = f";tag={to_tag}" if to_tag else ""
     head = (
         f"{method} sip:{user}@{host} SIP/2.0\r\n"
         f"Via: SIP/2.0/{transport} {source[0]}:{source[1]};branch=z9hG4bKx{source[1]}x{number};rport\r\n"
-        f"Max-Forwards: 70\r\nFrom: {caller};tag=t{number}\r\nTo: <sip:{user}@{host}>\r\n"
+        f"Max-Forwards: 70\r\nFrom: {caller};tag=t{number}\r\nTo: <sip:{user}@{host}>{tagged}\r\n"
         f"Call-ID: evil-{source[1]}-{number}\r\nCSeq: 1 {method}\r\n"
         f"Contact: <sip:stranger@{source[0]}:{source[1]}>\r\n{extra}{typed}"
         f"Content-Length: {len(content) if length is None else length}\r\n\r\n"

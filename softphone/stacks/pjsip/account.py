@@ -391,13 +391,16 @@ class PjAccount:
         return self._registrars.knows(source.rpartition(":")[0].strip("[]"))
 
     def on_transferred(self, call: _Call, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
-        leg = PjLeg.adopt(self, call, sip_call_id, target)
+        leg = PjLeg.adopt(self, call, sip_call_id)
         self._legs.add(leg)
         if self._closed:
             leg.hang_up()
             return
         sink = origin.sink if origin else None
         leg.listen(self._sink.transferred(leg, NameAddr.parse(target).uri, sink))
+
+    def bury(self, call: Any) -> None:
+        self._stack.graveyard.bury(call)
 
     def leg_over(self, leg: PjLeg) -> None:
         self._legs.discard(leg)

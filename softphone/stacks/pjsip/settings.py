@@ -12,7 +12,6 @@ from softphone.addresses import SipUri
 from softphone.config.model import Media, Sip
 from softphone.config.nat import AccountNat
 from softphone.config.resolved import ResolvedAccount
-from softphone.stacks.pjsip.securing import srtp_settings
 
 RTP_PORT_TRIES = 100  # media sockets tried before a call fails for want of ports
 
@@ -32,6 +31,12 @@ _TRICKLE = {
     "off": pj.PJ_ICE_SESS_TRICKLE_DISABLED,
     "half": pj.PJ_ICE_SESS_TRICKLE_HALF,
     "full": pj.PJ_ICE_SESS_TRICKLE_FULL,
+}
+
+_SRTP = {
+    "off": pj.PJMEDIA_SRTP_DISABLED,
+    "mandatory": pj.PJMEDIA_SRTP_MANDATORY,
+    "prefer": pj.PJMEDIA_SRTP_OPTIONAL,
 }
 _SESSION_TIMER = {
     "off": pj.PJSUA_SIP_TIMER_INACTIVE,
@@ -214,7 +219,8 @@ def _credential(account: ResolvedAccount, algorithm: int) -> Any:
 
 
 def _account_media(config: Any, account: ResolvedAccount, options: StackOptions, way: Way) -> None:
-    srtp_settings(config, account)
+    config.srtpUse = _SRTP[account.srtp]
+    config.srtpSecureSignaling = 0  # whether keys may travel over plain SIP is the configuration's choice
     config.rtcpXrEnabled = account.rtcp_xr
     rtp = config.transportConfig
     ports = options.media.rtp_ports

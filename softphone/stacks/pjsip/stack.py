@@ -20,6 +20,7 @@ from softphone.stacks.pjsip import nat
 from softphone.stacks.pjsip.account import PjAccount
 from softphone.stacks.pjsip.devices import Devices
 from softphone.stacks.pjsip.failures import certificate_fault, status_fault
+from softphone.stacks.pjsip.graveyard import Graveyard
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.mixer import PjMixer
@@ -86,6 +87,7 @@ class PjStack:
         self._endpoint: Any = None
         self._accounts: list[PjAccount] = []
         self._leaving: list[PjAccount] = []
+        self.graveyard = Graveyard()
         self.transports = Transports(options)
         self._tap = SipTap()
         self.servers = MediaServers()
@@ -111,6 +113,7 @@ class PjStack:
             pj.installPins()
             self._tap.install()
             nat.install(self.servers)
+            pj.installAnswers()
             pj.setKeepAlive(math.ceil(self.options.sip.keepalive_s))
             self.transports.open(endpoint)
             endpoint.libStart()
@@ -136,8 +139,6 @@ class PjStack:
         opus.bit_rate = settings.bitrate_bps
         opus.complexity = settings.complexity
         opus.packet_loss = settings.loss_percent if settings.fec else 0
-        opus.fec = settings.fec
-        opus.dtx = settings.dtx
         self._endpoint.setCodecOpusConfig(opus)
 
     async def stop(self) -> None:
@@ -150,6 +151,7 @@ class PjStack:
         if endpoint.libGetState() == pj.PJSUA_STATE_RUNNING:
             endpoint.hangupAllCalls()
             endpoint.libStopWorkerThreads()  # no callback from here on
+        self.graveyard.clear()
         await self._tasks.close()
         await self.names.close()
         for account in [*self._accounts, *self._leaving]:

@@ -291,3 +291,29 @@ def calls_as(extension: str, password: str) -> Scenario:
 
 def _challenge() -> str:
     return '<recv response="401" auth="true"/>'
+
+
+# Method, further headers, tag of a call that nobody knows, and the answer that the RFCs want.
+_UNKNOWN = (
+    ("BYE", "", ";tag=never", 481),
+    ("UPDATE", "", ";tag=never", 481),
+    ("NOTIFY", "Event: dialog\nSubscription-State: active\n", "", 481),
+    ("INFO", "", "", 481),
+    ("REFER", "Refer-To: <sip:x@[local_ip]>\n", "", 405),
+    ("SUBSCRIBE", "Event: presence\n", "", 405),
+    ("MESSAGE", "", "", 405),
+    ("OPTIONS", "Require: nothing-like-it\n", "", 420),
+    ("SPEAK", "", "", 501),
+    ("OPTIONS", "", "", 200),
+)
+UNKNOWN_REQUESTS = _scenario(
+    "requests that no call is about, each answered",
+    *(
+        step
+        for number, (method, extra, tag, code) in enumerate(_UNKNOWN, 1)
+        for step in (
+            send(_request(method, number, uri="[target]", to_tag=tag) + extra, until_answered=True),
+            expect(code),
+        )
+    ),
+)

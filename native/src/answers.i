@@ -1,0 +1,5 @@
+/* See answers.hpp. */
+%{
+#include "answers.hpp"
+%}
+%include "answers.hpp"

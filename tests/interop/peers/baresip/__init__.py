@@ -1,1 +1,0 @@
-"""baresip as a peer."""
