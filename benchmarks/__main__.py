@@ -11,6 +11,8 @@ from rich.console import Console
 
 from benchmarks.capacity import BOTH, rounds
 from benchmarks.crowd import BaresipAccounts, PjsuaAccounts, SoftphoneAccounts, registrations, set_ups
+from benchmarks.delay import run as mouth_to_ear
+from benchmarks.delay import table as delay_table
 from benchmarks.latency import measure
 from benchmarks.phones import pjsua_program
 from benchmarks.plan import FULL, QUICK, Plan
@@ -23,7 +25,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description="The phone beside the C program pjsua.")
     parser.add_argument("--quick", action="store_true", help="under a minute: fewer calls, one round")
     parser.add_argument(
-        "--only", choices=("calls", "times", "crowds"), help="the cost of calls, how long things take, or many at once"
+        "--only",
+        choices=("calls", "times", "crowds", "delay", "impairments"),
+        help="the cost of calls, how long things take, many at once, mouth to ear, or (only if asked) bad lines",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -38,7 +42,7 @@ def run(plan: Plan, only: str | None, console: Console) -> Results:
         console.print(f"[dim]{text} …[/]", highlight=False)
 
     results = Results(machine())
-    if only != "times":
+    if only not in ("times", "delay"):
         say("pjsua from the same source")
         pjsua_program()
     if only in (None, "calls"):
@@ -59,17 +63,25 @@ def run(plan: Plan, only: str | None, console: Console) -> Results:
 
 def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
+    if args.only == "impairments":
+        from benchmarks.impairments.__main__ import main as impairments  # needs PESQ, and root
+
+        return impairments(["--quick"] if args.quick else [])
     plan = QUICK if args.quick else FULL
     if args.rounds:
         plan = replace(plan, rounds=args.rounds)
     try:
         results = run(plan, args.only, Console(stderr=True))
+        delays = mouth_to_ear() if args.only in (None, "delay") else []
     except BenchError as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         return 2
     except KeyboardInterrupt:
         return 130
-    show(results, Console(width=None if sys.stdout.isatty() else 140))
+    if args.only != "delay":
+        show(results, Console(width=None if sys.stdout.isatty() else 140))
+    if delays:
+        print("\n" + delay_table(delays))
     if args.json:
         write_json(results, args.json)
     return 1 if args.strict and not all(verdict.met for verdict in results.verdicts()) else 0

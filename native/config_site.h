@@ -66,5 +66,9 @@
  * say whether and how often. */
 #define PJMEDIA_STREAM_ENABLE_KA        PJMEDIA_STREAM_KA_EMPTY_RTP
 
+/* AES-GCM for SRTP (RFC 7714); which suites a call offers is the account's choice. */
+#define PJMEDIA_SRTP_HAS_AES_GCM_256    1
+#define PJMEDIA_SRTP_HAS_AES_GCM_128    1
+
 /* No pictures. */
 #define PJMEDIA_HAS_VIDEO               0

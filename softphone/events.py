@@ -348,6 +348,7 @@ class CallMedia(CallEvent):
     clock_rate_hz: int
     direction: str
     srtp: str  # the suite, "" for plain RTP
+    srtp_keying: str  # how its keys were agreed: sdes or dtls, "" for plain RTP
     remote: str  # address:port that media goes to
     ice: str = ""  # "" not used, negotiating, completed, failed
     local_candidate: str = ""  # host, srflx, prflx, relay; "" unknown

@@ -107,9 +107,11 @@ MediaFigures mediaFigures(int callId, unsigned mediaIndex)
         out.rxDiscarded = buffer.discard;
         out.rxEmpty = buffer.empty;
         if (out.rxPackets) out.bufferMs = buffer.avg_delay;
-        if (info.param)
-            out.ptimeMs = info.param->info.frm_ptime * info.param->setting.frm_per_pkt /
-                          PJ_MAX(info.param->info.frm_ptime_denum, 1);
+        if (info.param) {
+            unsigned frames = PJ_MAX(info.param->setting.frm_per_pkt, 1);
+            out.ptimeMs = info.param->info.frm_ptime * frames / PJ_MAX(info.param->info.frm_ptime_denum, 1);
+            out.rxDiscarded = (buffer.discard + frames / 2) / frames; /* the buffer counts frames, two in a G.711 packet */
+        }
     }
     PJSUA_UNLOCK();
     return out;

@@ -1,7 +1,7 @@
 /* The figures of a call's media, read in one go.
  *
- * pjsua2 hands out the same figures as a tree of some sixty objects, which costs ten times as much, and leaves out
- * RTCP-XR (RFC 3611).
+ * pjsua2 hands out most of them, as a tree of some sixty objects; it leaves out RTCP-XR (RFC 3611) and the packet's
+ * length, and has no way to say what our own extended reports shall carry.
  */
 #ifndef SOFTPHONE_FIGURES_HPP
 #define SOFTPHONE_FIGURES_HPP
@@ -27,7 +27,7 @@ struct MediaFigures
     bool valid = false; /* false: the call has no such stream */
     unsigned rxPackets = 0, rxBytes = 0, rxLost = 0, rxDuplicates = 0, rxReordered = 0;
     unsigned rxLossPeriods = 0; /* runs of lost packets */
-    unsigned rxDiscarded = 0; /* frames that the jitter buffer threw away: too late, or too many */
+    unsigned rxDiscarded = 0; /* packets that the jitter buffer threw away: too late, or too many */
     unsigned rxEmpty = 0;     /* times that the jitter buffer had nothing to give */
     unsigned txPackets = 0, txBytes = 0, txLost = 0;
     unsigned reports = 0; /* RTCP report blocks received */

@@ -83,6 +83,19 @@ pjsip_transport *transportOf(int accountId)
     return info.transport;
 }
 
+bool srtpInfo(int callId, unsigned mediaIndex, pjmedia_srtp_info &found)
+{
+    pjmedia_transport_info info;
+    pjmedia_transport_info_init(&info);
+    if (pjsua_call_get_med_transport_info(callId, mediaIndex, &info) != PJ_SUCCESS) return false;
+    for (unsigned i = 0; i < info.specific_info_cnt; ++i) {
+        if (info.spc_info[i].type != PJMEDIA_TRANSPORT_TYPE_SRTP) continue;
+        pj_memcpy(&found, info.spc_info[i].buffer, sizeof(found));
+        return true;
+    }
+    return false;
+}
+
 } // namespace
 
 void installPins() PJSUA2_THROW(Error)
@@ -144,15 +157,17 @@ bool closeAccountTransport(int accountId)
 
 std::string srtpSuite(int callId, unsigned mediaIndex)
 {
-    pjmedia_transport_info info;
-    pjmedia_transport_info_init(&info);
-    if (pjsua_call_get_med_transport_info(callId, mediaIndex, &info) != PJ_SUCCESS) return "";
-    for (unsigned i = 0; i < info.specific_info_cnt; ++i) {
-        if (info.spc_info[i].type != PJMEDIA_TRANSPORT_TYPE_SRTP) continue;
-        const pjmedia_srtp_info *srtp = (const pjmedia_srtp_info *)info.spc_info[i].buffer;
-        if (srtp->active) return std::string(srtp->tx_policy.name.ptr, (size_t)srtp->tx_policy.name.slen);
-    }
-    return "";
+    pjmedia_srtp_info srtp;
+    if (!srtpInfo(callId, mediaIndex, srtp) || !srtp.active) return "";
+    return std::string(srtp.tx_policy.name.ptr, (size_t)srtp.tx_policy.name.slen);
+}
+
+std::string srtpKeying(int callId, unsigned mediaIndex)
+{
+    pjmedia_srtp_info srtp;
+    if (!srtpInfo(callId, mediaIndex, srtp)) return "";
+    if (srtp.keying == PJMEDIA_SRTP_KEYING_DTLS_SRTP) return "dtls";
+    return srtp.keying == PJMEDIA_SRTP_KEYING_SDES && srtp.active ? "sdes" : "";
 }
 
 } // namespace pj

@@ -40,6 +40,10 @@ bool closeAccountTransport(int accountId);
 /* The SRTP suite that protects what this call sends ("AES_CM_128_HMAC_SHA1_80", RFC 4568), "" for plain RTP. */
 std::string srtpSuite(int callId, unsigned mediaIndex);
 
+/* How its keys were agreed: "sdes" (RFC 4568) or "dtls" (RFC 5764), "" for plain RTP. With "dtls" and no suite, the
+ * handshake has not finished. */
+std::string srtpKeying(int callId, unsigned mediaIndex);
+
 } // namespace pj
 
 #endif

@@ -46,6 +46,7 @@ _UNANSWERED = {
     "not_found": NOT_FOUND,
     "unreachable": UNREACHABLE,
     "no_common_media": NO_COMMON_MEDIA,
+    "encryption_failed": NO_COMMON_MEDIA,
 }
 
 

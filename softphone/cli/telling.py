@@ -132,7 +132,7 @@ def _collected(e: Event) -> str:
 def _media(e: Event) -> str:
     if not e["active"]:
         return "no sound"
-    security = f"encrypted ({e['srtp']})" if e["srtp"] else "not encrypted"
+    security = f"encrypted ({e['srtp']}, keys by {e['srtp_keying'].upper()})" if e["srtp"] else "not encrypted"
     direction = "" if e["direction"] == "sendrecv" else f", {e['direction']}"
     return f"sound: {e['codec']} at {e['clock_rate_hz']} Hz, {security}{direction}"
 

@@ -36,6 +36,22 @@ from softphone.config.types import (
 
 Transport = Literal["tls", "tcp", "udp"]
 Srtp = Literal["off", "mandatory", "prefer"]
+SrtpKeying = Literal["sdes", "dtls"]
+SrtpSuite = Literal[
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_80",
+    "AEAD_AES_256_GCM",
+    "AEAD_AES_128_GCM",
+    "AES_CM_128_HMAC_SHA1_32",
+    "AES_256_CM_HMAC_SHA1_32",
+]
+DEFAULT_SUITES: tuple[SrtpSuite, ...] = (
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_80",
+    "AEAD_AES_256_GCM",
+    "AEAD_AES_128_GCM",
+    "AES_CM_128_HMAC_SHA1_32",
+)
 Codec = Literal["opus", "g722", "pcma", "pcmu", "gsm", "speex"]
 Dtmf = Literal["auto", "rfc4733", "info", "inband"]
 DtmfDetect = Literal["auto", "off", "on"]
@@ -199,6 +215,15 @@ class AccountSettings(Strict):
     srtp: Srtp = Field(
         default="off",
         description="Encrypted media: off, mandatory (never without), or prefer (without when the PBX refuses it)",
+    )
+    srtp_suites: Annotated[tuple[SrtpSuite, ...], AfterValidator(_some_distinct)] = Field(
+        default=DEFAULT_SUITES,
+        description="SRTP suites, best first, by their names in RFC 4568, 6188 and 7714; DTLS knows no AES_256_CM",
+    )
+    srtp_keying: SrtpKeying = Field(
+        default="sdes",
+        description="How our own offers agree on keys: sdes (in the SDP) or dtls (DTLS-SRTP); an offer of the other"
+        " side is taken either way",
     )
     codecs: Annotated[tuple[Codec, ...], AfterValidator(_some_distinct)] = Field(
         default=("opus", "g722", "pcma", "pcmu"),

@@ -9,6 +9,7 @@ from typing import Literal
 from softphone.addresses import HostPort
 from softphone.config.accounts import (
     DEFAULT_PORTS,
+    DEFAULT_SUITES,
     Account,
     AccountSettings,
     Audio,
@@ -22,6 +23,8 @@ from softphone.config.accounts import (
     Replaces,
     SessionTimer,
     Srtp,
+    SrtpKeying,
+    SrtpSuite,
     Tls,
     Transfers,
     Transport,
@@ -59,6 +62,8 @@ class ResolvedAccount:
     outbound: Outbound = "auto"
     register: bool = True
     srtp: Srtp = "off"
+    srtp_suites: tuple[SrtpSuite, ...] = DEFAULT_SUITES
+    srtp_keying: SrtpKeying = "sdes"
     codecs: tuple[Codec, ...] = ("opus", "g722", "pcma", "pcmu")
     dtmf: Dtmf = "auto"
     dtmf_detect: DtmfDetect = "auto"
@@ -119,6 +124,8 @@ def with_settings(
         outbound=settings.outbound,
         register=settings.register_,
         srtp=settings.srtp,
+        srtp_suites=settings.srtp_suites,
+        srtp_keying=settings.srtp_keying,
         codecs=settings.codecs,
         dtmf=settings.dtmf,
         dtmf_detect=settings.dtmf_detect,

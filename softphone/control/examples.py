@@ -53,6 +53,7 @@ CALL: Mapping[str, Any] = {
         "remote_candidate": "host",
         "remote_address": "203.0.113.5:16384",
     },
+    "srtp_keying": "",
     "held_by": [],
     "muted": False,
     "conference": None,

@@ -14,7 +14,8 @@
 | transferred         | either  | the far end talks to somebody else now, as we asked (REFER) |
 | session_expired     | remote  | the far end did not refresh the session in time (RFC 4028) |
 | answered_elsewhere  | remote  | another device took the incoming call (Reason: SIP;cause=200, RFC 3326) |
-| no_common_media     | remote  | 488, 606: codecs or encryption do not match |
+| no_common_media     | either  | 488, 606: codecs or encryption do not match |
+| encryption_failed   | local   | SRTP keys could not be agreed with the far end; our side ended the call |
 | failed              | remote  | any other refusal or server fault |
 | unreachable         | network | no answer at all: name, route, certificate, or a dead link |
 | media_timeout       | local   | neither RTP nor RTCP arrived for too long, and nobody held the call |
@@ -65,6 +66,9 @@ _BY_CODE = {
     607: "rejected",
 }
 
+_NO_COMMON_MEDIA = frozenset({406, 415, 488, 606})
+"""How the stack itself refuses an offer while the call rings."""
+
 _LOCAL_CAUSE = {
     "local_hangup": "our side hung up",
     "cancelled": "our side gave up before an answer",
@@ -104,6 +108,8 @@ def judge(phase: str, outgoing: bool, intent: str | None, report: LegEnded, *, t
     if report.expired:
         cause = "the far end did not refresh the session in time"
         return Ending("session_expired", "remote", report.code, report.reason, phase, cause)
+    if report.insecure:
+        return Ending("encryption_failed", "local", report.code, report.reason, phase, report.insecure)
     if report.cause:
         return Ending("unreachable", "network", report.code, report.reason, phase, report.cause)
     if phase == "active" and transferring and report.bye:
@@ -121,6 +127,9 @@ def judge(phase: str, outgoing: bool, intent: str | None, report: LegEnded, *, t
 def _after_answer(phase: str, report: LegEnded) -> Ending:
     if report.bye:
         return Ending("remote_hangup", "remote", report.code, report.reason, phase, "the far end hung up")
+    if report.code in _NO_COMMON_MEDIA:
+        cause = "the far end's answer has no codec that we offered"
+        return Ending("no_common_media", "local", report.code, report.reason, phase, cause)
     return Ending("unreachable", "network", report.code, report.reason, phase, "the far end stopped answering")
 
 
@@ -130,6 +139,9 @@ def _caller_gave_up(phase: str, report: LegEnded) -> Ending:
         return Ending("answered_elsewhere", "remote", report.code, report.reason, phase, cause)
     if report.bye or report.code == 487:
         return Ending("cancelled", "remote", report.code, report.reason, phase, "the caller gave up")
+    if report.code in _NO_COMMON_MEDIA:
+        cause = "the caller's offer has no codec or encryption that this account takes"
+        return Ending("no_common_media", "local", report.code, report.reason, phase, cause)
     cause = explain_call(report.code).cause
     return Ending("failed", "network", report.code, report.reason, phase, cause)
 

@@ -291,6 +291,8 @@ class CallView:
     """The SRTP suite in use, empty for plain RTP."""
     path: PathView = field(default_factory=PathView)
     """How media gets through NAT."""
+    srtp_keying: str = ""
+    """How its keys were agreed: sdes (in the SDP) or dtls; empty for plain RTP."""
     held_by: list[Literal["local", "remote"]] = field(default_factory=list)
     """Who holds the call: our side, the far end, both or nobody."""
     muted: bool = False

@@ -154,7 +154,8 @@ class MediaPath:
 class MediaChanged:
     """Media was agreed, changed or stopped. `port` is the leg's place on the mixer, None while there is none.
 
-    `held`: our side holds the call; the port stays, so that music can be sent. `events`: the far end knows RFC 4733.
+    `srtp`: the suite, "" for plain RTP; `srtp_keying`: how its keys were agreed, sdes or dtls. `held`: our side holds
+    the call; the port stays, so that music can be sent. `events`: the far end knows RFC 4733.
     """
 
     port: Port | None
@@ -166,6 +167,7 @@ class MediaChanged:
     held: bool = False
     events: bool = True
     path: MediaPath = MediaPath()
+    srtp_keying: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ class DigitFailed:
 
 @dataclass(frozen=True, slots=True)
 class SecurityLowered:
-    """SRTP was refused and the call goes on in the clear (`srtp: prefer`)."""
+    """The far end has no SRTP, and the call goes on in the clear (`srtp: prefer`)."""
 
     cause: str
 
@@ -257,7 +259,7 @@ class LegEnded:
 
     `expired`: no refresh of the session came in time (RFC 4028 section 10), and our stack sent BYE. `cause` explains
     network faults in plain English, '' otherwise. `headers` are of the message that ended it.
-    `quality` holds the media's last figures.
+    `quality` holds the media's last figures. `insecure`: why we ended it for want of encryption, in plain English.
     """
 
     code: int
@@ -267,6 +269,7 @@ class LegEnded:
     headers: Headers = field(default_factory=dict)
     quality: StreamQuality | None = None
     expired: bool = False
+    insecure: str = ""
 
 
 LegReport = (

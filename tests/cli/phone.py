@@ -101,6 +101,7 @@ def answers(agent: ScriptedAgent, call: str) -> None:
             clock_rate_hz=8000,
             direction="sendrecv",
             srtp="AES_CM_128_HMAC_SHA1_80",
+            srtp_keying="sdes",
             remote="192.0.2.7:4000",
         )
     )

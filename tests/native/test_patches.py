@@ -9,9 +9,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import _pjsua2
 import pytest
+
+from softphone.config.accounts import SrtpSuite
 
 from .bench import PROGRAMS, run_program
 
@@ -69,6 +72,10 @@ def test_0020_the_jitter_of_opus_is_counted_by_its_own_clock() -> None:
 def test_a_call_looks_up_no_name_of_this_machine(tmp_path: Path) -> None:
     done = run_program("stale_call", env=preload("tell_lookups.c", tmp_path))
     assert platform.node() not in re.findall(r"looked up: (.*)", done.stderr)
+
+
+def test_0031_every_suite_of_the_configuration_is_there() -> None:
+    assert set(run_program("srtp_suites").json) >= set(get_args(SrtpSuite))
 
 
 def test_0009_nobody_hears_a_frame_of_another_call() -> None:

@@ -391,7 +391,7 @@ class PjAccount:
         return self._registrars.knows(source.rpartition(":")[0].strip("[]"))
 
     def on_transferred(self, call: _Call, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
-        leg = PjLeg.adopt(self, call, sip_call_id)
+        leg = PjLeg.adopt(self, call, sip_call_id, target)
         self._legs.add(leg)
         if self._closed:
             leg.hang_up()

@@ -44,6 +44,8 @@ from softphone.stacks.pjsip.failures import status_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.mixer_port import BridgePort
+from softphone.stacks.pjsip.options import add_headers, invite_options
+from softphone.stacks.pjsip.securing import Handshake, Plain, Security, security_of, want_of_keys
 
 if TYPE_CHECKING:
     from softphone.stacks.pjsip.account import PjAccount
@@ -182,20 +184,26 @@ class _Call(pj.Call):
 
     def _media(self, media: Any) -> None:
         held = media.status == pj.PJSUA_CALL_MEDIA_LOCAL_HOLD
+        if media.status == pj.PJSUA_CALL_MEDIA_ERROR and security_of(self.getId(), media.index).pending:
+            self._post("insecure", "encryption failed: the far end's certificate is not the one in its SDP")
+            return
         if media.status not in _ACTIVE or media.audioConfSlot < 0:
             self._post("no_media", held, nat.path_of(self.getId(), media.index))
             return
         stream = self.getStreamInfo(media.index)
         self._codec = (stream.codecName, stream.codecClockRate)
-        srtp = pj.srtpSuite(self.getId(), media.index)
-        self._secure = bool(srtp)  # a later offer of ours keeps what was agreed
+        security = security_of(self.getId(), media.index)
+        self._secure = bool(security.keying)  # a later offer of ours keeps what was agreed
+        if security.pending:
+            self._post("keys_pending")
+            return
         self._post(
             "media",
             self.getAudioMedia(media.index),
             stream.codecName,
             stream.codecClockRate,
             _DIRECTIONS.get(media.dir, "inactive"),
-            srtp,
+            security,
             stream.remoteRtpAddress,
             stream.audTxEventPt >= 0,
             held,
@@ -289,14 +297,20 @@ class PjLeg:
         self._media = MediaChanged(None)
         self._quality: StreamQuality | None = None
         self._sip_call_id = ""
+        self._handshake = Handshake(self.insecure)
+        self._insecure = ""
+        self._plain = Plain()
 
     # ---- beginnings
 
     @classmethod
-    def adopt(cls, account: PjAccount, call: _Call, sip_call_id: str) -> PjLeg:
-        """The leg of a call that PJSIP made: an incoming one, or one that a transfer asked for."""
+    def adopt(cls, account: PjAccount, call: _Call, sip_call_id: str, target: str = "") -> PjLeg:
+        """The leg of a call that PJSIP made: an incoming one, or one to `target` that a transfer asked for."""
         leg = cls(account, account.hop)
         leg._call = call
+        if target:
+            leg._invite = OutgoingInvite(target)
+            leg._offer_secure = call._secure and account.settings.srtp == "prefer"
         call.leg = leg
         leg._sip_call_id = sip_call_id
         return leg
@@ -330,8 +344,8 @@ class PjLeg:
         call = _Call(self._account.native, self._hop, self._account.rewrite, secure=self._offer_secure)
         call.leg = self
         self._call = call
-        prm = _invite_options()
-        _add_headers(prm, dict(self._account.settings.headers) | self._invite.headers)
+        prm = invite_options()
+        add_headers(prm, dict(self._account.settings.headers) | self._invite.headers)
         try:
             call.makeCall(target, prm)
             self._sip_call_id = call.sip_call_id or nat.call_id_of(call)
@@ -355,27 +369,27 @@ class PjLeg:
     def _answer(self, code: int, headers: HeaderLines = NO_HEADERS) -> None:
         prm = pj.CallOpParam()
         prm.statusCode = code
-        _add_headers(prm, headers)
+        add_headers(prm, headers)
         self._command("answer", lambda call: call.answer(prm))
 
     def reject(self, code: int, reason: str = "", headers: HeaderLines = NO_HEADERS) -> None:
         prm = pj.CallOpParam()
         prm.statusCode = code
         prm.reason = reason
-        _add_headers(prm, headers)
+        add_headers(prm, headers)
         self._hang_up_asked = True
         self._command("reject", lambda call: call.hangup(prm))
 
     def redirect(self, target: str) -> None:
         prm = pj.CallOpParam()
         prm.statusCode = 302
-        _add_headers(prm, {"Contact": f"<{target}>"})
+        add_headers(prm, {"Contact": f"<{target}>"})
         self._hang_up_asked = True
         self._command("redirect", lambda call: call.hangup(prm))
 
     def hold(self, held: bool, headers: HeaderLines = NO_HEADERS) -> None:
-        prm = _invite_options()
-        _add_headers(prm, headers)
+        prm = invite_options()
+        add_headers(prm, headers)
         if not held:
             prm.opt.flag = pj.PJSUA_CALL_UNHOLD
         self._holding = True
@@ -386,7 +400,7 @@ class PjLeg:
         self._renew(RENEW_TRIES)
 
     def _renew(self, tries: int) -> None:
-        prm = _invite_options()
+        prm = invite_options()
         prm.opt.flag = pj.PJSUA_CALL_REINIT_MEDIA | pj.PJSUA_CALL_UPDATE_CONTACT | pj.PJSUA_CALL_UPDATE_VIA
         if not self._command("tell our address", lambda call: call.reinvite(prm)) and tries > 1:
             # Another INVITE is under way, which may take as long as the old address lets it
@@ -394,13 +408,13 @@ class PjLeg:
 
     def transfer(self, target: str, headers: dict[str, str]) -> None:
         prm = pj.CallOpParam()
-        _add_headers(prm, headers)
+        add_headers(prm, headers)
         self._refer(lambda call: call.xfer(f"<{target}>", prm))
 
     def transfer_to(self, other: Leg, headers: dict[str, str]) -> None:
         consulted = other.native if isinstance(other, PjLeg) else None
         prm = pj.CallOpParam()
-        _add_headers(prm, headers)
+        add_headers(prm, headers)
         if consulted is None:
             self._report(TransferProgress(0, "the other call is over", True))
             return
@@ -417,7 +431,7 @@ class PjLeg:
 
     def hang_up(self, headers: HeaderLines = NO_HEADERS) -> None:
         prm = pj.CallOpParam()
-        _add_headers(prm, headers)
+        add_headers(prm, headers)
         self._hang_up_asked = True
         self.quality()  # PJSIP drops the stream at once and tells nobody
         self._command("hang up", lambda call: call.hangup(prm))
@@ -466,18 +480,32 @@ class PjLeg:
         codec: str,
         clock_rate_hz: int,
         direction: str,
-        srtp: str,
+        security: Security,
         remote: str,
         events: bool,
         held: bool,
         path: MediaPath,
     ) -> None:
+        self._handshake.over()
         self._leave_port()
         self._digits.peer_events = events
         self._port = BridgePort(f"call {self._sip_call_id}", media)
         self._account.mixer.keep_read(self._port)
-        self._media = MediaChanged(self._port, codec, clock_rate_hz, direction, srtp, remote, held, events, path)
+        if self._plain.is_news(security) and self._account.settings.srtp == "prefer":
+            self._report(SecurityLowered("the far end agreed on media without SRTP"))
+        self._media = MediaChanged(
+            self._port, codec, clock_rate_hz, direction, security.suite, remote, held, events, path, security.keying
+        )
         self._report(self._media)
+
+    def keys_pending(self) -> None:
+        self._handshake.begin()
+
+    def insecure(self, cause: str) -> None:
+        """No keys, no call: what was agreed on as encrypted is not carried on in the clear."""
+        self._insecure = cause
+        self.quality()
+        self._command("hang up", lambda call: call.hangup(pj.CallOpParam()))
 
     def no_media(self, held: bool, path: MediaPath) -> None:
         self._leave_port()
@@ -518,6 +546,7 @@ class PjLeg:
         self._digits.info_answered(code, reason)
 
     def ended(self, end: _Ended) -> None:
+        self._handshake.over()
         self._leave_port()
         self._digits.close()
         self._quality = end.quality or self._quality
@@ -525,7 +554,9 @@ class PjLeg:
         if not self._hang_up_asked and self._dials_again(end):
             return
         cause = status_fault(end.status).cause if end.code == 0 and not end.bye else ""
-        self._report(LegEnded(end.code, end.reason, end.bye, cause, end.headers, self._quality, end.expired))
+        self._insecure = self._insecure or want_of_keys(end.reason, self._account.settings)
+        quality, insecure = self._quality, self._insecure
+        self._report(LegEnded(end.code, end.reason, end.bye, cause, end.headers, quality, end.expired, insecure))
         self._account.leg_over(self)
 
     def _forget_call(self) -> None:
@@ -536,6 +567,7 @@ class PjLeg:
         """Whether the refusal is one that another INVITE answers: without SRTP, or to where a 3xx leads."""
         if self._offer_secure and end.code in _NO_SRTP_CODES:
             self._offer_secure = False
+            self._plain.known = True
             self._report(SecurityLowered(f"the far end refused SRTP: {end.code} {end.reason}"))
         elif target := self._redirection(end):
             self._redirected_to.append(target)
@@ -568,23 +600,3 @@ class _Unheard:
 
     def leg_report(self, report: LegReport) -> None:
         log.debug("a leg that was replaced: %s", type(report).__name__)
-
-
-def _invite_options() -> Any:
-    prm = pj.CallOpParam(True)
-    prm.opt.audioCount = 1
-    prm.opt.videoCount = 0
-    prm.opt.textCount = 0  # else PJSIP offers an m=text line
-    return prm
-
-
-def _add_headers(prm: Any, headers: HeaderLines) -> None:
-    for name, value in headers.items():
-        prm.txOption.headers.append(_header(name, value))
-
-
-def _header(name: str, value: str) -> Any:
-    header = pj.SipHeader()
-    header.hName = name
-    header.hValue = value
-    return header

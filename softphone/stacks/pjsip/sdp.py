@@ -65,6 +65,6 @@ def _secure_section(section: str) -> str:
 
 
 def offer_plain(sdp: str) -> str:
-    """Drops SRTP from an offer: no a=crypto, RTP/AVP."""
-    without = re.sub(r"(?m)^a=crypto:[^\n]*\n", "", sdp)
-    return re.sub(r"(?m)^(m=audio \S+) RTP/SAVP(F?) ", r"\1 RTP/AVP\2 ", without)
+    """Drops SRTP from an offer: no a=crypto, nothing of DTLS (RFC 5763), RTP/AVP."""
+    without = re.sub(r"(?m)^a=(?:crypto|fingerprint|setup):[^\n]*\n", "", sdp)
+    return re.sub(r"(?m)^(m=audio \S+) (?:UDP/TLS/)?RTP/SAVP(F?) ", r"\1 RTP/AVP\2 ", without)

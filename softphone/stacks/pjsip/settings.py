@@ -12,6 +12,7 @@ from softphone.addresses import SipUri
 from softphone.config.model import Media, Sip
 from softphone.config.nat import AccountNat
 from softphone.config.resolved import ResolvedAccount
+from softphone.stacks.pjsip.securing import srtp_settings
 
 RTP_PORT_TRIES = 100  # media sockets tried before a call fails for want of ports
 
@@ -31,12 +32,6 @@ _TRICKLE = {
     "off": pj.PJ_ICE_SESS_TRICKLE_DISABLED,
     "half": pj.PJ_ICE_SESS_TRICKLE_HALF,
     "full": pj.PJ_ICE_SESS_TRICKLE_FULL,
-}
-
-_SRTP = {
-    "off": pj.PJMEDIA_SRTP_DISABLED,
-    "mandatory": pj.PJMEDIA_SRTP_MANDATORY,
-    "prefer": pj.PJMEDIA_SRTP_OPTIONAL,
 }
 _SESSION_TIMER = {
     "off": pj.PJSUA_SIP_TIMER_INACTIVE,
@@ -219,8 +214,7 @@ def _credential(account: ResolvedAccount, algorithm: int) -> Any:
 
 
 def _account_media(config: Any, account: ResolvedAccount, options: StackOptions, way: Way) -> None:
-    config.srtpUse = _SRTP[account.srtp]
-    config.srtpSecureSignaling = 0  # whether keys may travel over plain SIP is the configuration's choice
+    srtp_settings(config, account)
     config.rtcpXrEnabled = account.rtcp_xr
     rtp = config.transportConfig
     ports = options.media.rtp_ports

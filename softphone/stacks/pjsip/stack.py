@@ -139,6 +139,8 @@ class PjStack:
         opus.bit_rate = settings.bitrate_bps
         opus.complexity = settings.complexity
         opus.packet_loss = settings.loss_percent if settings.fec else 0
+        opus.fec = settings.fec
+        opus.dtx = settings.dtx
         self._endpoint.setCodecOpusConfig(opus)
 
     async def stop(self) -> None:
