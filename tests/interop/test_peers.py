@@ -43,7 +43,7 @@ def register(sipp: Sipp, asterisk: Asterisk, extension: str) -> int:
 def test_a_second_pbx_starts_beside_the_first_in_seconds(asterisk: Asterisk) -> None:
     began = time.monotonic()
     with Asterisk() as second:
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert second.cli("core show version").startswith("Asterisk 22")
         assert {second.udp_port, second.tls_port}.isdisjoint({asterisk.udp_port, asterisk.tls_port})
         folder = second.run_dir
