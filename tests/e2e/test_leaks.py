@@ -18,14 +18,15 @@ from softphone.lab import Lab
 from softphone.media.player import Player
 from softphone.media.recorder import Recorder
 from softphone.stacks.pjsip.account import PjAccount
-from softphone.stacks.pjsip.leg import PjLeg, _Call
+from softphone.stacks.pjsip.leg import PjLeg
 from softphone.stacks.pjsip.mixer_port import BridgePort
+from softphone.stacks.pjsip.native_call import NativeCall
 from tests.e2e.test_soak import silence
 from tests.support.loopwatch import watched
 from tests.support.phone import Phone, running
 from tests.support.until import until
 
-KINDS = (Call, PjLeg, _Call, DigitSender, Sounds, Player, Recorder, BridgePort)
+KINDS = (Call, PjLeg, NativeCall, DigitSender, Sounds, Player, Recorder, BridgePort)
 
 
 def alive() -> Counter[str]:
@@ -78,7 +79,7 @@ def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
             await phone.registered(2)
             before, ports, running_tasks = alive(), native_ports(), tasks()
             call = await phone.connected("9196", account="901")
-            assert {"Call", "PjLeg", "_Call", "BridgePort"} <= set(alive() - before)
+            assert {"Call", "PjLeg", "NativeCall", "BridgePort"} <= set(alive() - before)
             await phone.hung_up(call)
             for _ in range(3):
                 await every_kind_of_call(lab, phone, sound)

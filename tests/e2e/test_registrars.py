@@ -145,3 +145,25 @@ def test_srv_records_say_where(act: Callable[..., None], monkeypatch: pytest.Mon
                 await phone.told("account.registered", address=address(second), preferred=False)
 
     act(scene)
+
+
+def test_a_call_may_be_asked_for_before_the_first_hop_is_known(
+    act: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account that does not register looks its first hop up at start; a call does not have to wait for that."""
+
+    async def scene(first: Lab, second: Lab, start: Any) -> None:
+        monkeypatch.setenv("SIP_PASSWORD", OPTIONS.passwords["901"])
+        made = config(first, address(first), transport="udp")
+        static = {"username": "901", "password": {"env": "SIP_PASSWORD"}, "domain": first.domain, "register": False}
+        made["accounts"] = [{k: v for k, v in made["accounts"][0].items() if k != "extensions"} | static]
+        made.pop("provider")
+        async with start(made) as phone:
+            call = phone.agent.dial("9196").id
+            await phone.told("call.answered", call=call)
+            await phone.hung_up(call)
+            soon = phone.agent.dial("9196").id
+            phone.agent.hang_up(soon)
+            assert (await phone.told("call.ended", call=soon))["reason"] in ("cancelled", "local_hangup")
+
+    act(scene)

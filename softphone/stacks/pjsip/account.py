@@ -34,8 +34,9 @@ from softphone.stacks.pjsip import messages, nat, sdp
 from softphone.stacks.pjsip.failures import Fault, status_fault, text_fault
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.knock import answers
-from softphone.stacks.pjsip.leg import PjLeg, _Call
+from softphone.stacks.pjsip.leg import PjLeg
 from softphone.stacks.pjsip.messages import readable
+from softphone.stacks.pjsip.native_call import NativeCall
 from softphone.stacks.pjsip.registrars import Registrars, Target, find_targets
 from softphone.stacks.pjsip.settings import Way, account_config, tls_name
 from softphone.stacks.pjsip.where import local_address
@@ -99,10 +100,10 @@ class _Account(pj.Account):
         owner = self._owner
         if owner is None:
             return
-        call = _Call(self, self._hop, owner.rewrite, call_id=prm.callId)
+        call = NativeCall(self, self._hop, owner.rewrite, call_id=prm.callId)
         self._post("on_incoming", call, prm.rdata.wholeMsg, prm.rdata.srcAddress)
 
-    def transferred(self, call: _Call, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
+    def transferred(self, call: NativeCall, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
         """The far end of `origin` sent us elsewhere: `call` is on its way to `target`. On PJSIP's thread."""
         self._post("on_transferred", call, origin, target, sip_call_id)
 
@@ -111,7 +112,7 @@ class _Account(pj.Account):
         owner = self._owner
         return owner is not None and allowed(owner.settings, target)
 
-    def replaced(self, call: _Call, origin: PjLeg | None, message: str, source: str) -> None:
+    def replaced(self, call: NativeCall, origin: PjLeg | None, message: str, source: str) -> None:
         """`call` takes the place of `origin`, by the INVITE `message`. On PJSIP's thread."""
         self._post("on_replaced", call, origin, message, source)
 
@@ -351,11 +352,26 @@ class PjAccount:
     def invite(self, invite: OutgoingInvite, sink: LegSink) -> PjLeg:
         leg = PjLeg(self, self.hop)
         leg.listen(sink)
-        leg.dial(invite)
+        if self._registrars.current is None:
+            self._tasks.spawn(self._invite_later(leg, invite), "look up the first hop of a call")
+        else:
+            leg.dial(invite)
         self._legs.add(leg)
         return leg
 
-    def on_incoming(self, call: _Call, message: str, source: str) -> None:
+    async def _invite_later(self, leg: PjLeg, invite: OutgoingInvite) -> None:
+        """An account that does not register may be asked for a call before its first hop has been found."""
+        try:
+            targets = await self._find()
+            if self._registrars.current is None:
+                self._aim(None, self._registrars.begin(targets, "same"))
+            leg.dial(invite)
+        except LookupFailed as failure:
+            leg.fail(failure.cause)
+        except SipError as error:
+            leg.fail(str(error))
+
+    def on_incoming(self, call: NativeCall, message: str, source: str) -> None:
         invite = _invite(message)
         leg = PjLeg.adopt(self, call, invite.sip_call_id)
         self._legs.add(leg)
@@ -368,7 +384,7 @@ class PjAccount:
             return
         leg.listen(self._sink.incoming(leg, invite))
 
-    def on_replaced(self, call: _Call, origin: PjLeg | None, message: str, source: str) -> None:
+    def on_replaced(self, call: NativeCall, origin: PjLeg | None, message: str, source: str) -> None:
         invite = _invite(message)
         leg = PjLeg.adopt(self, call, invite.sip_call_id)
         self._legs.add(leg)
@@ -390,7 +406,7 @@ class PjAccount:
             return True
         return self._registrars.knows(source.rpartition(":")[0].strip("[]"))
 
-    def on_transferred(self, call: _Call, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
+    def on_transferred(self, call: NativeCall, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
         leg = PjLeg.adopt(self, call, sip_call_id, target)
         self._legs.add(leg)
         if self._closed:
