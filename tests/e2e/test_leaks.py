@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pjsua2 as pj
+import pytest
 
 from softphone.engine.call import Call
 from softphone.engine.digits import DigitSender
@@ -17,6 +18,7 @@ from softphone.engine.sounds import Sounds
 from softphone.lab import Lab
 from softphone.media.player import Player
 from softphone.media.recorder import Recorder
+from softphone.stacks.pjsip import graveyard
 from softphone.stacks.pjsip.account import PjAccount
 from softphone.stacks.pjsip.leg import PjLeg
 from softphone.stacks.pjsip.mixer_port import BridgePort
@@ -71,7 +73,8 @@ async def every_kind_of_call(lab: Lab, phone: Phone, sound: Path) -> None:
     await phone.told("record.ended", count=len(phone.all("record.started")))
 
 
-def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
+def test_calls_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graveyard, "KEPT_S", 0.2)
     sound = silence(tmp_path / "quiet.wav")
 
     async def play() -> None:
@@ -86,7 +89,7 @@ def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
             assert len(phone.agent.calls()) == 0
             await until(lambda: tasks() <= running_tasks)
             await until(lambda: native_ports() <= ports)
-            assert alive() - before == Counter()
+            await until(lambda: alive() - before == Counter())
             ended = phone.agent.call(phone.all("call.ended")[0]["call"])
             assert (ended.state, ended.plays, ended.records) == ("ended", [], [])
 

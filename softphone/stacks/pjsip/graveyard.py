@@ -7,28 +7,29 @@ ends: a message that arrives while a call ends is enough. The wait takes millise
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 KEPT_S = 5.0
 
 
 class Graveyard:
-    """`clock` tells seconds."""
+    """Belongs to the event loop's thread."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._calls: deque[tuple[float, Any]] = deque()
+    def __init__(self) -> None:
+        self._calls: deque[tuple[asyncio.TimerHandle, Any]] = deque()
 
     def bury(self, call: Any) -> None:
-        """Keeps `call`, and drops those that have been here for KEPT_S."""
-        now = self._clock()
-        self._calls.append((now, call))
-        while self._calls[0][0] <= now - KEPT_S:
-            self._calls.popleft()
+        """Keeps `call` for KEPT_S."""
+        timer = asyncio.get_running_loop().call_later(KEPT_S, self._drop_first)
+        self._calls.append((timer, call))
+
+    def _drop_first(self) -> None:
+        self._calls.popleft()  # all stay equally long, so the first to come is the first to go
 
     def clear(self) -> None:
         """Drops all; PJSIP's threads must have stopped."""
+        for timer, _ in self._calls:
+            timer.cancel()
         self._calls.clear()

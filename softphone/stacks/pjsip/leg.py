@@ -347,7 +347,9 @@ class PjLeg:
         self._account.leg_over(self)
 
     def _forget_call(self) -> None:
-        self._account.bury(self._call)
+        if self._call is not None:
+            self._call.leg = None  # what is kept of the call is PJSIP's half alone
+            self._account.bury(self._call)
         self._call = None
 
     def _dials_again(self, end: Ended) -> bool:

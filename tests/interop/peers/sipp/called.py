@@ -245,7 +245,8 @@ def storm(rounds: int) -> Scenario:
         steps += [expect(200), send(_request("ACK", 2 * i + 1))]
         steps += [send(_request("UPDATE", 2 * i + 2), until_answered=True), expect(200)]
     end = (send(_request("BYE", 2 * rounds + 1), until_answered=True), expect(200))
-    return _scenario(f"storm-{rounds}", _INVITE, _OK, _ACK, *steps, pause(), *end)
+    # -nr: else it answers the repetition of an answer by another ACK, the same again, without end
+    return _scenario(f"storm-{rounds}", _INVITE, _OK, _ACK, *steps, pause(), *end, options=("-nr",))
 
 
 _WHO = 'P-Asserted-Identity: "{name}" <sip:{user}@pbx.test>\n'
