@@ -14,6 +14,7 @@ from softphone.testing.audio import Sound
 from tests.interop.peers.ports import free_block
 
 RATE_HZ = 8000
+_LONGEST_PAUSE = 60 * 8000  # samples; a timestamp that jumps further belongs to a new stream
 FRAME = 160  # samples in 20 ms
 PCMU = 0
 TELEPHONE_EVENT = 101
@@ -111,17 +112,12 @@ class RtpEnd:
             return found()
 
     def heard(self) -> Sound:
-        """The PCMU received, each frame at the place its timestamp says; what is missing is silent."""
-        packets = self.packets(PCMU)
-        if not packets:
-            return Sound(np.zeros(0), RATE_HZ)
-        first = min(packet.timestamp for packet in packets)
-        end = max(packet.timestamp + len(packet.payload) for packet in packets)
-        samples = np.zeros(end - first)
-        for packet in packets:
-            start = packet.timestamp - first
-            samples[start : start + len(packet.payload)] = _from_mu_law(packet.payload)
-        return Sound(samples, RATE_HZ)
+        """The PCMU received, each frame at the place its timestamp says; what is missing is silent.
+
+        Where a stream begins anew, with timestamps of its own, it follows the one before.
+        """
+        parts = [_placed(stream) for stream in _streams(self.packets(PCMU))]
+        return Sound(np.concatenate(parts) if parts else np.zeros(0), RATE_HZ)
 
     def digits(self) -> list[Digit]:
         """The telephone-events that have ended."""
@@ -166,6 +162,27 @@ class RtpEnd:
             with self._changed:
                 self._packets.append(packet)
                 self._changed.notify_all()
+
+
+def _streams(packets: list[Packet]) -> list[list[Packet]]:
+    """The packets of each stream: another source, or a jump in time, begins the next one."""
+    streams: list[list[Packet]] = []
+    last: Packet | None = None
+    for packet in packets:
+        if last is None or packet.ssrc != last.ssrc or abs(packet.timestamp - last.timestamp) > _LONGEST_PAUSE:
+            streams.append([])
+        streams[-1].append(packet)
+        last = packet
+    return streams
+
+
+def _placed(packets: list[Packet]) -> NDArray[np.float64]:
+    first = min(packet.timestamp for packet in packets)
+    samples = np.zeros(max(packet.timestamp + len(packet.payload) for packet in packets) - first)
+    for packet in packets:
+        start = packet.timestamp - first
+        samples[start : start + len(packet.payload)] = _from_mu_law(packet.payload)
+    return samples
 
 
 def _to_mu_law(samples: NDArray[np.float64]) -> NDArray[np.uint8]:
