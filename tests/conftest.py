@@ -22,10 +22,17 @@ _ALONE = [
         "e2e/test_torture.py",
     )
 ]
+# What takes minutes begins first, so that it is not waited for at the end
+_LONGEST_FIRST = [_HERE / place for place in ("interop/test_network_faults.py", "interop", "e2e")]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks those tests, so that `make test` runs them by themselves and all others several at a time."""
+    """Marks what must run alone, so that `make test` runs it by itself and all the rest several at a time."""
+    items.sort(key=lambda item: next((i for i, place in enumerate(_LONGEST_FIRST) if _is_in(item, place)), 99))
     for item in items:
-        if any(place == item.path or place in item.path.parents for place in _ALONE):
+        if any(_is_in(item, place) for place in _ALONE):
             item.add_marker(pytest.mark.alone)
+
+
+def _is_in(item: pytest.Item, place: Path) -> bool:
+    return place == item.path or place in item.path.parents
