@@ -21,7 +21,7 @@ ifneq ($(strip $(ARGS)),)
 else
 	@echo "First what measures the machine, by itself; then all the rest, $(WORKERS) at a time."
 	@$(BIN)/python -m pytest -m alone; alone=$$?; \
-	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --max-worker-restart 0 && exit $$alone
+	$(BIN)/python -m pytest -m "not alone" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 && exit $$alone
 endif
 
 lint: ready ## style, types and the layers' import rules
