@@ -16,7 +16,9 @@ _ALONE = [
     for place in (
         "native",
         "benchmarks",
+        "e2e/test_devices.py",
         "e2e/test_fuzz.py",
+        "e2e/test_kiosk.py",
         "e2e/test_leaks.py",
         "e2e/test_soak.py",
         "e2e/test_torture.py",

@@ -105,4 +105,5 @@ def test_every_event_has_a_name_of_its_resource_and_its_data() -> None:
         assert cls.__doc__
         if resource in ("call", "play", "record", "audio"):
             assert issubclass(cls, CallEvent)
-    assert encode(answered(1)) == {"type": "call.answered", "call": "c1", "account": "a", "by": "remote"}
+    wanted = {"type": "call.answered", "call": "c1", "account": "a", "by": "remote", "headers": {}}
+    assert encode(answered(1)) == wanted

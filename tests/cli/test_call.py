@@ -69,7 +69,7 @@ def test_for_hangs_up_after_the_answer_and_waits_for_the_recording(tmp_path: Pat
     assert report["digits_received"] == "5#"
     assert [r["file"] for r in report["recordings"]] == [str(file)]
     assert report["call"]["end"]["reason"] == "local_hangup"
-    assert "encrypted (AES_CM_128_HMAC_SHA1_80)" in ended.err
+    assert "encrypted (AES_CM_128_HMAC_SHA1_80, keys by SDES)" in ended.err
 
 
 def test_a_far_end_that_hangs_up_before_the_time_is_code_17() -> None:
