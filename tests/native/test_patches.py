@@ -1,7 +1,7 @@
 """Each of native/patches, and each setting that mends something: these fail on PJSIP as it is released.
 
-0001 needs no test of its own: without it nothing is built. 0040 is tried by tests/e2e/test_nat.py, 0041 and 0042 by
-tests/interop/test_nat.py: these need servers.
+0001 needs no test of its own: without it nothing is built. 0040 is tried by tests/e2e/test_nat.py, 0035 by
+tests/interop/test_asterisk_media.py, 0041 and 0042 by tests/interop/test_nat.py: these need servers.
 """
 
 import platform

@@ -13,6 +13,13 @@ class Kind(Enum):
     # SDES-SRTP in every call: a call in the clear gets 488
     SRTP = ("media_encryption = sdes", "", "")
     SRTP_OPTIONAL = ("media_encryption = sdes\nmedia_encryption_optimistic = yes", "", "")
+    # DTLS-SRTP in every call: RTP and RTCP on a port each, or on one
+    DTLS = (
+        "media_encryption = dtls\ndtls_auto_generate_cert = yes\ndtls_setup = actpass\ndtls_verify = fingerprint",
+        "",
+        "",
+    )
+    DTLS_MUX = (f"{DTLS[0]}\nrtcp_mux = yes", "", "")
     SHA256 = ("", "", "supported_algorithms_uas = SHA-256")
     DTMF_INFO = ("dtmf_mode = info", "", "")
     # no telephone-event in SDP; Asterisk itself looks for digits in the sound
@@ -53,12 +60,14 @@ def _users() -> dict[str, User]:
         "919": Kind.DTMF_INBAND,
         "921": Kind.ICE,
         "922": Kind.TRUSTING,
+        "923": Kind.DTLS,
+        "924": Kind.DTLS_MUX,
     }
     extensions = [str(number) for number in range(901, 931)]
     return {name: User(name, special.get(name, Kind.PLAIN)) for name in extensions}
 
 
-# 901 to 930; the special ones are 911 to 919, and 921 and 922
+# 901 to 930; the special ones are 911 to 919, and 921 to 924
 USERS = _users()
 TRUNK = "700"  # calls as this need no password
 
