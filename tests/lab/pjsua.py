@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.interop.peers.ports import free_block
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -30,7 +32,14 @@ class Pjsua:
         self._arguments = [
             *(f"--id=sip:{user}@{lab.domain}", f"--registrar=sip:{lab.domain}", f"--outbound={scheme};lr"),
             *("--realm=*", f"--username={user}", f"--password={lab.extension(user).password}"),
-            *("--local-port=0", "--bound-addr=127.0.0.1", "--ip-addr=127.0.0.1", "--null-audio", "--no-vad"),
+            # with TLS pjsua listens on the port above; not even two of them can share it
+            *(
+                f"--local-port={free_block(8) if transport == 'tls' else 0}",
+                "--bound-addr=127.0.0.1",
+                "--ip-addr=127.0.0.1",
+                "--null-audio",
+                "--no-vad",
+            ),
             *(f"--rec-file={self.recording}", "--auto-rec", f"--log-file={self.log}", "--log-level=5"),
             *(("--use-tls", f"--tls-ca-file={lab.ca_file}", "--tls-verify-server") if transport == "tls" else ()),
             *(("--no-udp",) if transport != "udp" else ()),
