@@ -14,6 +14,7 @@ import pytest
 from softphone.lab import Lab, LabOptions
 from softphone.stacks.names import Names
 from softphone.stacks.pjsip import stack
+from tests.support import dns as dns_support
 from tests.support.dns import dns_server
 from tests.support.phone import Phone, running
 
@@ -144,6 +145,31 @@ def test_srv_records_say_where(act: Callable[..., None], monkeypatch: pytest.Mon
                 await phone.told("account.registrar_failed", address=address(first))
                 await phone.told("account.registered", address=address(second), preferred=False)
 
+    act(scene)
+
+
+def test_a_pbx_whose_address_changed_is_found(act: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It moves without a word: the old place falls silent, and the name leads to another one once its TTL is over."""
+
+    def records(lab: Lab) -> dict[tuple[str, str], list[str]]:
+        return {("_sip._tcp.pbx.lab.test", "SRV"): [f"1 0 {lab.sip_tcp_port} localhost."]}
+
+    async def scene(first: Lab, second: Lab, start: Any) -> None:
+        assert first.domain == "pbx.lab.test"
+        async with dns_server(records(first)) as server:
+            monkeypatch.setattr(stack, "Names", lambda: Names(server.resolver))
+            quick = {"probe_s": 0.3, "probe_timeout_s": 0.5, "retry_min_s": 0.2, "retry_max_s": 0.5}
+            by_name = config(first, **quick)
+            by_name["accounts"][0] |= {"registrar": None}
+            async with start(by_name) as phone:
+                await phone.told("account.registered", address=address(first))
+                server.records = records(second)
+                first.freeze()
+                await phone.told("account.connection_lost")
+                await phone.told("account.registered", address=address(second))
+                await hears_itself(phone)
+
+    monkeypatch.setattr(dns_support, "TTL_S", 1)
     act(scene)
 
 
