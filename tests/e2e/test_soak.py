@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import wave
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from tests.support.procfs import Figures, figures
 
 IN_PROCESS, PROCESSES, AT_ONCE = 38, 12, 3
 CALLS, WARM_UP, PARALLEL = 500, 150, 20
+POOL = min(32, (os.cpu_count() or 1) + 4)  # Python's threads for files, made when that many are wanted at once
 
 GROWTH_KIB_PER_START = 200
 """Memory that one start and stop may leave behind, in KiB; what is measured is a fraction of it."""
@@ -129,7 +131,7 @@ def test_many_short_calls(tmp_path: Path) -> None:
                 assert (await daemon.get("/v1/status"))["calls"] == {"total": CALLS, "active": 0}
                 assert last.rss_kib - warm.rss_kib < GROWTH_KIB_PER_CALL * (CALLS - WARM_UP)
                 assert last.descriptors <= warm.descriptors + 2
-                assert last.threads <= warm.threads
+                assert last.threads <= warm.threads + POOL
                 assert daemon.log == ""
                 assert await daemon.stop() == 0
 
