@@ -57,7 +57,7 @@ class Settings:
     c: Sequence[str] = ()
 
 
-_SAME_OWN = {"codecs": ["pcmu"]}  # a narrowband phone mixes at 8 kHz by itself
+_SAME_OWN = {"codecs": ["pcmu"], "dtmf_detect": "off"}  # a narrowband phone mixes at 8 kHz by itself
 _SAME_C = (
     *("--clock-rate=8000", "--snd-clock-rate=8000", "--quality=4", "--ptime=20"),
     *("--no-vad", "--ec-tail=0", "--snd-auto-close=-1"),

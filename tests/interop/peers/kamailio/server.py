@@ -84,11 +84,22 @@ class Kamailio:
     def start(self) -> None:
         """Starts both programs; returns when SIP is answered."""
         self._run("rtpengine", self._rtpengine())
+        self._wait_for_rtpengine()  # Kamailio asks once whether it is there, and passes sound by if not
         self._run("kamailio", ["kamailio", "-DD", "-E", "-f", str(self._main), "-Y", str(self.folder), "-m", "64"])
         deadline = time.monotonic() + _START_S
         while not self._answers():
             if time.monotonic() > deadline or self._running["kamailio"].poll() is not None:
                 raise KamailioError(f"Kamailio did not start:\n{self.log()[-3000:]}")
+            time.sleep(0.02)
+
+    def _wait_for_rtpengine(self) -> None:
+        """Until it listens, wherever it lives: its own network's list of sockets has the port."""
+        process = self._running["rtpengine"]
+        sockets, address = Path(f"/proc/{process.pid}/net/udp"), f":{self.ports.control:04X} "
+        deadline = time.monotonic() + _START_S
+        while process.poll() is None and address not in sockets.read_text():
+            if time.monotonic() > deadline:
+                raise KamailioError(f"rtpengine did not start:\n{self.log()[-3000:]}")
             time.sleep(0.02)
 
     def _rtpengine(self) -> list[str]:
