@@ -35,10 +35,6 @@ class Transfer:
         self._target: str | None = None
         self._consulted = ""
 
-    @property
-    def under_way(self) -> bool:
-        return self._target is not None
-
     def begin(self, target: str, consulted: str = "") -> None:
         """`consulted`: the call whose far end becomes the other party, '' for a blind transfer. Raises Conflict."""
         if self._target is not None:

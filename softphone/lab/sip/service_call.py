@@ -6,7 +6,7 @@ import asyncio
 
 from softphone.lab.calls import CallRecord
 from softphone.lab.media import dtmf
-from softphone.lab.media.negotiation import NotAcceptable, agree, make_answer, make_offer
+from softphone.lab.media.negotiation import OFFERED_SUITE, NotAcceptable, agree, make_answer, make_offer
 from softphone.lab.media.session import DIGIT_GAP_MS, DIGIT_MS, MediaSession
 from softphone.lab.media.srtp import SdesKey
 from softphone.lab.options import LabOptions
@@ -113,7 +113,7 @@ class ServiceCall:
         old = self.media.agreement
         if old is not None:
             return old.local_key
-        self._offered_key = SdesKey.new("AES_CM_128_HMAC_SHA1_80") if wanted else None
+        self._offered_key = SdesKey.new(OFFERED_SUITE) if wanted else None
         return self._offered_key
 
     def _learn_answer(self, body: bytes) -> None:

@@ -14,8 +14,6 @@ from softphone.config.nat import AccountNat
 from softphone.config.resolved import ResolvedAccount
 from softphone.stacks.pjsip.securing import srtp_settings
 
-RTP_PORT_TRIES = 100  # media sockets tried before a call fails for want of ports
-
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
