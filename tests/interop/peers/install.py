@@ -6,6 +6,7 @@ Does nothing, in a fraction of a second, when everything is there. Standard libr
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,10 @@ TOOLS = {
     "tshark": "tshark",
     "rtpengine": "rtpengine-daemon",
     "turnserver": "coturn",
+    # a real browser, and what bundles the SIP.js page for it
+    "chromium": "chromium",
+    "node": "nodejs",
+    "npm": "npm",
     # networks with faults
     "ip": "iproute2",
     "nft": "nftables",
@@ -46,8 +51,8 @@ NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 
 
 def missing_packages() -> list[str]:
-    """The Debian packages of TOOLS that dpkg does not know as installed."""
-    return [package for package in TOOLS.values() if not _installed(package)]
+    """The Debian packages of TOOLS that are not here, neither from Debian nor (npm, often) from elsewhere."""
+    return [package for tool, package in TOOLS.items() if not shutil.which(tool) and not _installed(package)]
 
 
 def _installed(package: str) -> bool:

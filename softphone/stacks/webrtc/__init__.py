@@ -1,0 +1,1 @@
+"""WebRTC towards browsers: aiortc negotiates and secures, our own leg moves the sound."""

@@ -1,0 +1,1 @@
+"""One record per call: what this phone saw, what the PBX said, and the CDR."""

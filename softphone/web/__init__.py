@@ -1,0 +1,1 @@
+"""The browser as a handset: the page, its signalling and WHIP."""

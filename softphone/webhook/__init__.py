@@ -1,0 +1,1 @@
+"""What the PBX pushes: the receiver of its webhooks, with a journal on disk."""
