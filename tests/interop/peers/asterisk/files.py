@@ -1,5 +1,8 @@
 """What Asterisk reads in one run: its configuration, certificates and sounds, in a folder of the run's own."""
 
+import ipaddress
+import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -81,6 +84,7 @@ class RunFiles:
             "RTP_LAST": str(ports.rtp_last),
             "TLS": "\n".join(self._tls_transport(kind, port) for kind, port in ports.tls.items()),
             "REFUSALS": numbers.refusal_lines(),
+            "ICE_HOSTS": _ice_hosts() if ipaddress.ip_address(self.address).is_loopback else "",
         }
 
     def _tls_transport(self, kind: str, port: int) -> str:
@@ -89,6 +93,13 @@ class RunFiles:
             f"[tls-{kind}]\ntype = transport\nprotocol = tls\nbind = {self.address}:{port}\nmethod = tlsv1_2\n"
             f"cert_file = {files}.crt\npriv_key_file = {files}.key\n"
         )
+
+
+def _ice_hosts() -> str:
+    """Asterisk offers no loopback address for ICE: it offers the machine's others, under the name of 127.0.0.1."""
+    shown = subprocess.run(["ip", "-j", "-4", "address", "show", "scope", "global"], capture_output=True, check=True)
+    addresses = [address["local"] for link in json.loads(shown.stdout) for address in link.get("addr_info", ())]
+    return "\n".join(f"{address} => 127.0.0.1" for address in dict.fromkeys(addresses))
 
 
 def _filled(text: str, values: dict[str, str]) -> str:

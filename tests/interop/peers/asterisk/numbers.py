@@ -33,6 +33,8 @@ class Kind(Enum):
     ICE = ("ice_support = yes", "", "")
     # media goes to where the phone's SDP says, and nowhere else; calls go to the contact as it is registered
     TRUSTING = ("rtp_symmetric = no\nrewrite_contact = no", "", "")
+    # what a browser needs: ICE, DTLS-SRTP, one port for all; SIP over a WebSocket or anything else
+    WEBRTC = ("webrtc = yes\ndtls_auto_generate_cert = yes", "", "")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class User:
     @property
     def password(self) -> str:
         return f"pw-{self.extension}"
+
+
+# calls of these are WebRTC's; they register over wss (Asterisk.wss_url)
+WEBRTC_USERS = ("931", "932", "933", "934", "935", "936", "937", "938")
 
 
 def _users() -> dict[str, User]:
@@ -63,11 +69,12 @@ def _users() -> dict[str, User]:
         "923": Kind.DTLS,
         "924": Kind.DTLS_MUX,
     }
-    extensions = [str(number) for number in range(901, 931)]
+    special |= dict.fromkeys(WEBRTC_USERS, Kind.WEBRTC)
+    extensions = [str(number) for number in range(901, 939)]
     return {name: User(name, special.get(name, Kind.PLAIN)) for name in extensions}
 
 
-# 901 to 930; the special ones are 911 to 919, and 921 to 924
+# 901 to 938; the special ones are 911 to 919, 921 to 924, and from 931 on
 USERS = _users()
 TRUNK = "700"  # calls as this need no password
 

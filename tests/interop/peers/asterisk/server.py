@@ -90,6 +90,11 @@ class Asterisk:
         return self.ports.tls[certificates.GOOD]
 
     @property
+    def wss_url(self) -> str:
+        """SIP over secure WebSocket; always at 127.0.0.1, whose certificate names it, localhost and the domain."""
+        return f"wss://{self.domain}:{self.ports.wss}/ws"
+
+    @property
     def ca_file(self) -> Path:
         return self.run_dir / "etc" / "ca.crt"
 
@@ -241,8 +246,10 @@ class Asterisk:
         shown = self.cli("pjsip show transports")
         wanted = [self.ports.udp, self.ports.tcp, *self.ports.tls.values()]
         absent = [str(port) for port in wanted if f"{self.address}:{port}" not in shown]
+        served = self.cli("http show status")
+        absent += [str(port) for port in (self.ports.ws, self.ports.wss) if f"127.0.0.1:{port}" not in served]
         if absent:
-            raise PortTakenError(f"Asterisk could not listen on {', '.join(absent)}\n{shown}")
+            raise PortTakenError(f"Asterisk could not listen on {', '.join(absent)}\n{shown}\n{served}")
 
     def _is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
