@@ -48,6 +48,7 @@ class Tenant:
     domain: str
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     extensions: dict[str, Extension] = field(default_factory=dict)
+    dids: dict[str, str] = field(default_factory=dict)  # number in digits only (33199000001) -> extension
 
     def add(self, number: str, *, password: str = "", enabled: bool = True) -> Extension:
         """Make a new extension. Raises Conflict if the number is taken."""
@@ -95,6 +96,20 @@ class Directory:
     def by_uuid(self, domain_uuid: str) -> Tenant | None:
         """The tenant of that domain_uuid."""
         return next((tenant for tenant in self if tenant.uuid == domain_uuid.lower()), None)
+
+    def callee(self, tenant: Tenant | None, number: str) -> Extension | None:
+        """Whose telephone a number of that tenant is: one of its extensions, or the owner of a DID of any tenant."""
+        if tenant is not None and number in tenant.extensions:
+            return tenant.extensions[number]
+        return self.by_did(number)
+
+    def by_did(self, number: str) -> Extension | None:
+        """The extension that a DID is routed to; +33..., 0033... and 33... are the same number."""
+        digits = number.removeprefix("+").removeprefix("00")
+        for tenant in self:
+            if digits in tenant.dids:
+                return tenant.extensions.get(tenant.dids[digits])
+        return None
 
     def by_host(self, host: str) -> Tenant | None:
         """The tenant that a SIP host name means. A bare IP address or `localhost` means the first one."""
