@@ -14,14 +14,12 @@ from softphone.errors import UsageError
 MAX_KEPT = 50_000
 
 NAMES = {
-    "registered": "extension, domain, contact, transport, expires_s, source, refresh",
-    "unregistered": "extension, domain, contact, cause (request, expired, connection, removed)",
+    "registered": "extension, contact, transport, expires_s, source, refresh",
+    "unregistered": "extension, contact, cause (request, expired, connection, removed)",
     "registration_failed": "extension, code, cause",
-    "call_started": "call, caller, callee, domain",
+    "call_started": "call, caller, callee",
     "call_ringing": "call, callee, early (whether sound came with it)",
     "call_answered": "call, caller, callee, srtp",
-    "call_held": "call, by (caller, callee, phone)",
-    "call_retrieved": "call, by (caller, callee, phone)",
     "call_ended": "call, caller, callee, cause, code, by (caller, callee, pbx), rtp_received",
     "digit": "call, digit, duration_ms, how (rfc4733, info)",
     "digits": "call, digits (what the read-back service collected)",

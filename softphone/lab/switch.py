@@ -38,35 +38,20 @@ class Switch:
 
     def on_call(self, leg: IncomingLeg) -> None:
         """An admitted INVITE: find out whom it is for."""
-        tenant = self._directory.by_host(leg.invite.request.uri.host)
-        callee = self._directory.callee(tenant, leg.number)
-        record = self._new_record(_number_of(leg), leg.number, tenant, leg.extension, callee)
+        record = self._new_record(_number_of(leg), leg.number)
         record.start()
+        tenant = self._directory.by_host(leg.invite.request.uri.host)
         service = self.plan.get(leg.number) if tenant is not None else None
         if service is not None:
             self.endpoint.tasks.spawn(self._serve(leg, record, service), f"service {service.name}")
-        elif callee is None:
+        elif tenant is None or leg.number not in tenant.extensions:
             leg.reject(404, cause="no such number")
             record.finished(cause="no such number", code=404, by="pbx", rtp_received=0)
         else:
-            self._bridge(leg, record, callee)
+            self._bridge(leg, record, tenant)
 
-    def _new_record(
-        self,
-        caller: str,
-        callee: str,
-        tenant: Tenant | None,
-        caller_extension: Extension | None = None,
-        callee_extension: Extension | None = None,
-    ) -> CallRecord:
-        record = CallRecord(
-            caller,
-            callee,
-            self._events,
-            domain=tenant.domain if tenant is not None else "",
-            caller_extension=caller_extension,
-            callee_extension=callee_extension,
-        )
+    def _new_record(self, caller: str, callee: str) -> CallRecord:
+        record = CallRecord(caller, callee, self._events)
         self.calls[record.uuid] = record
         while len(self.calls) > KEPT_CALLS:
             del self.calls[next(iter(self.calls))]
@@ -75,13 +60,14 @@ class Switch:
     async def _serve(self, leg: IncomingLeg, record: CallRecord, service: Service) -> None:
         await self._run_service(ServiceCall(leg, record, self._options, any_codec=service.any_codec), service)
 
-    def _bridge(self, leg: IncomingLeg, record: CallRecord, callee: Extension) -> None:
+    def _bridge(self, leg: IncomingLeg, record: CallRecord, tenant: Tenant) -> None:
         bridge = Bridge(leg, record, self._options, self.endpoint.tasks)
         try:
             bridge.check_offer()
         except NotAcceptable:
             leg.reject(488, cause="not acceptable")
         else:
+            callee = tenant.extensions[leg.number]
             for binding in self._reachable(callee):
                 outgoing = self.endpoint.call(binding, caller=_number_of(leg), caller_name=_name_of(leg.invite.request))
                 bridge.add(outgoing, bridge.new_port())
@@ -111,8 +97,7 @@ class Switch:
         if not bindings:
             raise Conflict(f"extension {extension.number} is not registered")
         chosen = self.plan[service]
-        tenant = self._directory.by_host(extension.domain)
-        record = self._new_record(caller or service, extension.number, tenant, callee_extension=extension)
+        record = self._new_record(caller or service, extension.number)
         record.start()
         leg = self.endpoint.call(bindings[-1], caller=caller or service, caller_name=caller_name or chosen.name)
         call = ServiceCall(leg, record, self._options, any_codec=False)

@@ -264,13 +264,6 @@ class Bridge:
         timer = sip.session_timer(request) if response.code < 300 else []
         headers = [("Contact", leg.dialog.contact), *timer, *passed_headers(response)]
         transaction.respond(response.code, response.phrase, headers=headers, body=answer)
-        if with_sdp and response.code < 300:
-            self._note_direction(leg, request.body)
-
-    def _note_direction(self, leg: Leg, body: bytes) -> None:
-        """Hold and retrieve, for the books."""
-        if direction := sdp.offered_direction(body):
-            self.record.media_offered("caller" if leg is self._caller else "callee", direction)
 
     async def _pass_reinvite(
         self,
@@ -289,7 +282,6 @@ class Bridge:
                 transaction.respond(response.code, response.phrase, headers=passed_headers(response))
                 return
             leg.accept(transaction, self._translate(response.body, far, near))
-            self._note_direction(leg, request.body)
             ack = await transaction.acked if not request.body else None
             other.ack(invite, self._translate(ack.body, near, far) if ack is not None else b"")
         except sdp.SdpError:

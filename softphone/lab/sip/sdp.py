@@ -134,15 +134,6 @@ class Session:
         return ("\r\n".join([*self.lines, *map(str, self.media)]) + "\r\n").encode()
 
 
-def offered_direction(body: bytes) -> str:
-    """The direction that a description asks for its sound; "" where there is none."""
-    try:
-        session = Session.parse(body)
-        return session.direction(session.audio())
-    except SdpError:
-        return ""
-
-
 def mirrored(direction: str) -> str:
     """The same direction as the other side sees it."""
     return _MIRROR[direction]

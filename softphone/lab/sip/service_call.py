@@ -167,7 +167,6 @@ class ServiceCall:
             transaction.respond(488)
             return
         leg.accept(transaction, body)
-        self._note_direction(transaction)
 
     def _update(self, leg: Leg, transaction: ServerTransaction) -> None:
         headers = [("Contact", leg.dialog.contact), *sip.session_timer(transaction.request)]
@@ -180,12 +179,6 @@ class ServiceCall:
             transaction.respond(488)
             return
         transaction.respond(200, headers=[*headers, SDP_TYPE], body=body)
-        self._note_direction(transaction)
-
-    def _note_direction(self, transaction: ServerTransaction) -> None:
-        """Hold and retrieve, for the books."""
-        if direction := sdp.offered_direction(transaction.request.body):
-            self.record.media_offered("phone", direction)
 
     def on_leg_end(self, leg: Leg) -> None:
         """The phone hung up, or we did: the service's task notices by `leg.ended`."""
