@@ -98,8 +98,9 @@ class RunFiles:
 def _ice_hosts() -> str:
     """Asterisk offers no loopback address for ICE: it offers the machine's others, under the name of 127.0.0.1."""
     shown = subprocess.run(["ip", "-j", "-4", "address", "show", "scope", "global"], capture_output=True, check=True)
-    addresses = [address["local"] for link in json.loads(shown.stdout) for address in link.get("addr_info", ())]
-    return "\n".join(f"{address} => 127.0.0.1" for address in dict.fromkeys(addresses))
+    # addresses of another scope are shown without anything in them
+    addresses = [each.get("local") for link in json.loads(shown.stdout) for each in link.get("addr_info", ())]
+    return "\n".join(f"{address} => 127.0.0.1" for address in dict.fromkeys(addresses) if address)
 
 
 def _filled(text: str, values: dict[str, str]) -> str:
