@@ -22,6 +22,7 @@ from typing import Literal
 from softphone import __version__, events
 from softphone.addresses import NameAddr, target_uri
 from softphone.agent_digits import DigitCommands
+from softphone.agent_handset import HandsetCommands
 from softphone.agent_sound import SoundCommands
 from softphone.aio import Tasks
 from softphone.bus import Bus
@@ -35,6 +36,7 @@ from softphone.engine.autoanswer import asked_s
 from softphone.engine.call import Call
 from softphone.engine.conferences import Conferences
 from softphone.engine.expected import ExpectedCalls
+from softphone.engine.handsets import Handsets
 from softphone.engine.headers import checked
 from softphone.engine.monitor import Monitor
 from softphone.engine.phonebook import Phonebook
@@ -62,6 +64,7 @@ from softphone.nat.servers import NatServers
 from softphone.network import Addresses, AddressWatch
 from softphone.provisioning import Provisioner
 from softphone.stacks.base import IncomingInvite, Leg, LegSink, OutgoingInvite, Stack
+from softphone.stacks.handsets import HandsetStack
 from softphone.tracing.tracer import Tracer
 
 log = logging.getLogger(__name__)
@@ -77,10 +80,10 @@ END_PATIENCE_S = 6.0
 """How long stopping waits for calls to confirm their end."""
 
 
-class Agent(SoundCommands, DigitCommands):
+class Agent(SoundCommands, DigitCommands, HandsetCommands):
     """One phone with any number of accounts and calls."""
 
-    def __init__(self, config: Config, stack: Stack, bus: Bus) -> None:
+    def __init__(self, config: Config, stack: Stack, bus: Bus, handsets: HandsetStack | None = None) -> None:
         self.bus = bus
         self.config = config
         self._started_with = config
@@ -115,6 +118,7 @@ class Agent(SoundCommands, DigitCommands):
         )
         self._addresses = AddressWatch(self._network_changed)
         self._conferences = Conferences(self._world)
+        self._handsets = Handsets(self._world, handsets, self._running, self._conferences.company) if handsets else None
         self._expected = ExpectedCalls(bus, self._new_id)
         self._monitor = Monitor(self._calls.values)
         self._provisioner = Provisioner(config, bus, self._apply)
@@ -187,6 +191,8 @@ class Agent(SoundCommands, DigitCommands):
         if self._calls or self._state != "draining":
             await self.drain(0)
         self._expected.close()
+        if self._handsets is not None:
+            await self._handsets.close_all()
         await self._accounts.unregister_all()
         self._accounts.close()
         self._monitor.close()

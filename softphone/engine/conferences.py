@@ -94,6 +94,11 @@ class Conferences:
             self._leave(conference, call)
             self._changed(conference)
 
+    def company(self, call: Call) -> list[Call]:
+        """The call and those that it is in conference with."""
+        conference = self._all.get(call.conference)
+        return list(conference.members) if conference else [call]
+
     def _get(self, conference_id: str) -> _Conference:
         if conference := self._all.get(conference_id):
             return conference

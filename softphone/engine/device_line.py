@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from softphone import events
 from softphone.aio import Backoff
@@ -33,6 +34,8 @@ class DeviceLine:
         self._watch: asyncio.Task[None] | None = None
         self.cause = ""
         self.silenced = False
+        self.on_change: Callable[[], None] = _nothing
+        """Runs when the call has got another device, or none: others may speak there too."""
 
     @property
     def state(self) -> str:
@@ -54,6 +57,7 @@ class DeviceLine:
         self._device, self._route = device, route
         device.on_lost(self._lost)
         self._connect()
+        self.on_change()
 
     def wait_for(self, route: AudioRoute, cause: str) -> None:
         """The device is not there; it is taken as soon as it is."""
@@ -75,6 +79,7 @@ class DeviceLine:
             self.silenced = on
             if self._device is not None:
                 (self._disconnect if on else self._connect)()
+            self.on_change()
 
     @property
     def device(self) -> Device | None:
@@ -88,8 +93,9 @@ class DeviceLine:
         self.cause = ""
         if self._device is not None:
             self._disconnect()
-            self._device.close()
-            self._device = None
+            device, self._device = self._device, None
+            self.on_change()
+            device.close()
 
     # ---- what happens to the device
 
@@ -131,3 +137,7 @@ class DeviceLine:
 
     def _tell(self, event: events.Event) -> None:
         self._world.bus.publish(event)
+
+
+def _nothing() -> None:
+    pass

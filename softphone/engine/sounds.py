@@ -279,6 +279,11 @@ class Sounds:
             await self._apply(route)
         self._route = route
 
+    @property
+    def apart(self) -> bool:
+        """Whether our side has stepped out."""
+        return self._apart
+
     def set_apart(self, apart: bool) -> None:
         """Our side steps out: the route waits until it is back. What was asked to be played goes on."""
         if apart == self._apart:

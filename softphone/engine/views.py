@@ -13,6 +13,10 @@ Described = dict[str, Any]
 """The setting by which the OpenAPI document takes its field descriptions from here (read by pydantic, if at all)."""
 
 
+HandsetMode = Literal["listen", "talk", "whisper"]
+"""How a handset takes part in a call."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountCounts:
     """How many accounts there are, and how they fare."""
@@ -324,6 +328,24 @@ class ConferenceView:
     """The members, in the order in which they came."""
     local: bool
     """Whether our side takes part: each call's own sound route. If not, the members hear each other alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandsetView:
+    """A browser, or another WebRTC client, as microphone and ear."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    id: str
+    """`h1`, `h2`, … unique in this run of the process."""
+    name: str
+    """What it calls itself."""
+    state: Literal["connecting", "connected"]
+    codec: str
+    calls: dict[str, HandsetMode] = field(default_factory=dict)
+    """The calls that it is in, and how."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """Loss, jitter, delay, underruns, overruns, drift and round trip of its sound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

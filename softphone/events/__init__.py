@@ -41,6 +41,15 @@ from softphone.events.calls import (
 )
 from softphone.events.conferences import ConferenceChanged, ConferenceEnded, ConferenceEvent, ConferenceStarted
 from softphone.events.digits import CallDigit, CallDigitsFailed, CallDigitsSent, DigitsCollected, DigitsCollecting
+from softphone.events.handsets import (
+    HandsetAttached,
+    HandsetClosed,
+    HandsetConnected,
+    HandsetDetached,
+    HandsetDigit,
+    HandsetEvent,
+    HandsetOpened,
+)
 from softphone.events.process import (
     AgentStarted,
     AgentStopping,
@@ -122,6 +131,13 @@ __all__ = [
     "Event",
     "ExpectEnded",
     "ExpectStarted",
+    "HandsetAttached",
+    "HandsetClosed",
+    "HandsetConnected",
+    "HandsetDetached",
+    "HandsetDigit",
+    "HandsetEvent",
+    "HandsetOpened",
     "NatServerFailed",
     "NatServerOk",
     "NetworkChanged",
