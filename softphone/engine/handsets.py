@@ -188,7 +188,7 @@ class Handsets:
         if line is None:
             return
         self._leave(line, list(line.calls), "closed")
-        figures = asdict(line.handset.figures()) if line.handset else {}
+        figures = asdict(line.handset.figures()) if line.handset else None
         if (port := line.port) is not None:
             self._world.graph.remove(port)
         del self._lines[handset_id]

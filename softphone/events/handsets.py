@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from softphone.events.base import Event
@@ -69,4 +69,4 @@ class HandsetClosed(HandsetEvent):
     type: ClassVar[str] = "handset.closed"
     reason: str
     cause: str
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] | None = None
