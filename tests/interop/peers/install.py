@@ -1,4 +1,4 @@
-"""Installs what the tests need beside the project: SIP peers, PulseAudio, and Asterisk 22 in a folder of its own.
+"""Installs what the tests need beside the project: phones, proxies, a browser with SIP.js, PulseAudio, and Asterisk 22.
 
     python3 tests/interop/peers/install.py
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from tests.interop.browser.bundle import BundleError, ensure_packages  # noqa: E402
 from tests.interop.peers.asterisk.root import RootError, ensure_root  # noqa: E402
 
 # what is used of it -> Debian package
@@ -97,9 +98,13 @@ def main() -> None:
         install_packages(packages)
     try:
         root = ensure_root()
-    except RootError as failure:
+        ensure_packages()
+    except (RootError, BundleError) as failure:
         sys.exit(f"peers: {failure}")
-    print(f"peers: SIPp, baresip, Kamailio, rtpengine and coturn are installed; Asterisk is in {root}", flush=True)
+    print(
+        f"peers: SIPp, baresip, Kamailio, rtpengine, coturn, Chromium and SIP.js are installed; Asterisk is in {root}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
