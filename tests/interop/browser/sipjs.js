@@ -13,6 +13,12 @@ const answersOf = (method) => {
   return { onTrying: heard, onProgress: heard, onAccept: heard, onReject: heard };
 };
 
+// what a NOTIFY says of a transfer (RFC 3515): the status line of the call there
+const tellProgress = (notification) => {
+  notification.accept();
+  tell("transfer", { code: Number(notification.request.body.split(" ")[1]) });
+};
+
 const delegate = {
   onServerConnect: () => tell("connected"),
   onServerDisconnect: (error) => tell("disconnected", { error: error ? error.message : "" }),
@@ -60,7 +66,7 @@ window.phone = {
   mute: () => manager.mute(session),
   unmute: () => manager.unmute(session),
   digit: (digit) => manager.sendDTMF(session, digit),
-  transfer: (uri) => manager.transfer(session, uri, { requestDelegate: answersOf("REFER") }),
+  transfer: (uri) => manager.transfer(session, uri, { requestDelegate: answersOf("REFER"), onNotify: tellProgress }),
   unregister: () => manager.unregister(),
   disconnect: () => manager.disconnect(),
 };

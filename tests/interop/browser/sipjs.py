@@ -109,8 +109,10 @@ class SipJs:
             await asyncio.sleep(gap_s)
 
     async def transfer(self, number: str) -> None:
-        """Sends its call there, blindly."""
+        """Sends its call there, blindly, and hangs up when it is answered there."""
         await self._do("transfer", self._uri(number))
+        await self.told("transfer", code=200)
+        await self.hang_up()
 
     async def decline(self) -> None:
         await self._do("decline")
