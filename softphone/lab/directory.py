@@ -111,6 +111,10 @@ class Directory:
                 return tenant.extensions.get(tenant.dids[digits])
         return None
 
+    def is_domain(self, host: str) -> bool:
+        """Whether this is a tenant's own name, and not just an address of the lab."""
+        return host.lower().rstrip(".") in self._tenants
+
     def by_host(self, host: str) -> Tenant | None:
         """The tenant that a SIP host name means. A bare IP address or `localhost` means the first one."""
         name = host.lower().rstrip(".")

@@ -62,6 +62,9 @@ class LabOptions:
     no_answer_s: float = 60.0
     media: Literal["relay", "direct"] = "relay"
     srtp: Literal["optional", "mandatory", "off"] = "optional"
+    call_uuid_header: str = ""  # a header of this name carries the call_uuid in each INVITE of the PBX
+    # numbers beyond the PBX, and what answers there: a service or an extension; "*" stands for every other number
+    outside: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         both = set(self.extensions) & set(self.disabled)
@@ -69,3 +72,7 @@ class LabOptions:
             raise UsageError(f"extension {sorted(both)[0]} is named both as enabled and as disabled")
         if not self.algorithms:
             raise UsageError("the lab needs at least one digest algorithm (MD5, SHA-256)")
+
+    def call_headers(self, call_uuid: str) -> list[tuple[str, str]]:
+        """What every INVITE of the PBX carries besides its own headers."""
+        return [(self.call_uuid_header, call_uuid)] if self.call_uuid_header else []

@@ -81,7 +81,7 @@ async def late_echo(call: ServiceCall) -> None:
 
 async def early_media(call: ServiceCall) -> None:
     """Play the tone before the answer (183) for two seconds, then answer and echo."""
-    await call.early_media()
+    call.early_media()
     try:
         async with asyncio.timeout(EARLY_S):
             await call.media.play(tone(TONE_HZ, 1000), repeat=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from sipmessage import Request, Response
+from sipmessage import URI, Request, Response
 
 from softphone.errors import Conflict, NotFound, UsageError
-from softphone.lab.calls import CallRecord
+from softphone.lab.calls import CallRecord, Origin, Party
 from softphone.lab.directory import Directory, Extension, Tenant
 from softphone.lab.events import EventLog
 from softphone.lab.media.negotiation import NotAcceptable
@@ -15,12 +15,16 @@ from softphone.lab.options import LabOptions
 from softphone.lab.plan import Service, number_plan
 from softphone.lab.sip import message as sip
 from softphone.lab.sip.b2bua import Bridge
+from softphone.lab.sip.connection import Connection
 from softphone.lab.sip.endpoint import SipEndpoint
-from softphone.lab.sip.leg import Hangup, IncomingLeg, OutgoingLeg
+from softphone.lab.sip.leg import Hangup, IncomingLeg, Leg, OutgoingLeg
 from softphone.lab.sip.registrar import Binding
 from softphone.lab.sip.service_call import ServiceCall
 
 KEPT_CALLS = 10_000
+
+
+Target = Service | Extension
 
 
 class Switch:
@@ -34,40 +38,70 @@ class Switch:
         self._directory = directory
         self._events = events
 
+    @property
+    def tenants(self) -> Directory:
+        """Who exists."""
+        return self._directory
+
     # a phone calls
 
     def on_call(self, leg: IncomingLeg) -> None:
         """An admitted INVITE: find out whom it is for."""
-        record = self._new_record(_number_of(leg), leg.number)
+        tenant = self._tenant_of(leg)
+        caller = _number_of(leg)
+        record = self._new_record(caller, leg.number, domain=tenant.domain if tenant is not None else "")
+        target = self.route(leg.number, tenant) if tenant is not None else None
+        if leg.extension is not None:
+            record.add_party(Party(leg.extension.number, leg.extension.domain, "outbound", leg.number))
+        if isinstance(target, Extension):
+            record.add_party(Party(target.number, target.domain, "inbound", caller))
         record.start()
-        tenant = self._directory.by_host(leg.invite.request.uri.host)
-        service = self.plan.get(leg.number) if tenant is not None else None
-        if service is not None:
-            self.endpoint.tasks.spawn(self._serve(leg, record, service), f"service {service.name}")
-        elif tenant is None or leg.number not in tenant.extensions:
+        if isinstance(target, Service):
+            self.endpoint.tasks.spawn(self._serve(leg, record, target), f"service {target.name}")
+        elif target is None:
             leg.reject(404, cause="no such number")
             record.finished(cause="no such number", code=404, by="pbx", rtp_received=0)
         else:
-            self._bridge(leg, record, tenant)
+            self._bridge(leg, record, target)
 
-    def _new_record(self, caller: str, callee: str) -> CallRecord:
-        record = CallRecord(caller, callee, self._events)
+    def _tenant_of(self, leg: IncomingLeg) -> Tenant | None:
+        """Whose number was dialled. A phone that dials the lab's bare address means its own domain."""
+        host = leg.invite.request.uri.host
+        tenant = self._directory.by_host(host)
+        if tenant is not None and leg.extension is not None and not self._directory.is_domain(host):
+            return self._directory.by_host(leg.extension.domain)
+        return tenant
+
+    def route(self, number: str, tenant: Tenant) -> Target | None:
+        """What a number of this tenant reaches: a service, an extension, a DID of any tenant, or the outside."""
+        if number in self.plan:
+            return self.plan[number]
+        if number in tenant.extensions:
+            return tenant.extensions[number]
+        outside = self._options.outside.get(number) or self._options.outside.get("*", "")
+        return self._directory.by_did(number) or self.plan.get(outside) or tenant.extensions.get(outside)
+
+    def _new_record(self, caller: str, callee: str, *, domain: str, origin: Origin = "phone") -> CallRecord:
+        record = CallRecord(caller, callee, self._events, domain=domain, origin=origin)
         self.calls[record.uuid] = record
         while len(self.calls) > KEPT_CALLS:
             del self.calls[next(iter(self.calls))]
         return record
 
     async def _serve(self, leg: IncomingLeg, record: CallRecord, service: Service) -> None:
-        await self._run_service(ServiceCall(leg, record, self._options, any_codec=service.any_codec), service)
+        call = self._call(leg, record, any_codec=service.any_codec)
+        await self._run_service(call, service)
 
-    def _bridge(self, leg: IncomingLeg, record: CallRecord, tenant: Tenant) -> None:
+    def _call(self, leg: Leg, record: CallRecord, *, any_codec: bool) -> ServiceCall:
+        return ServiceCall(leg, record, self._options, self.endpoint.tasks, any_codec=any_codec)
+
+    def _bridge(self, leg: IncomingLeg, record: CallRecord, callee: Extension) -> None:
         bridge = Bridge(leg, record, self._options, self.endpoint.tasks)
         try:
             bridge.check_offer()
         except NotAcceptable:
             leg.reject(488, cause="not acceptable")
         else:
-            callee = tenant.extensions[leg.number]
             for binding in self._reachable(callee):
                 outgoing = self.endpoint.call(binding, caller=_number_of(leg), caller_name=_name_of(leg.invite.request))
                 bridge.add(outgoing, bridge.new_port())
@@ -97,15 +131,127 @@ class Switch:
         if not bindings:
             raise Conflict(f"extension {extension.number} is not registered")
         chosen = self.plan[service]
-        record = self._new_record(caller or service, extension.number)
+        record = self._new_record(caller or service, extension.number, domain=extension.domain, origin="pbx")
+        record.add_party(Party(extension.number, extension.domain, "inbound", caller or service))
         record.start()
         leg = self.endpoint.call(bindings[-1], caller=caller or service, caller_name=caller_name or chosen.name)
-        call = ServiceCall(leg, record, self._options, any_codec=False)
+        call = self._call(leg, record, any_codec=False)
+        headers = [*headers, *self._options.call_headers(record.uuid)]
         leg.start(headers=headers, body=call.offer(srtp=srtp or self._options.srtp == "mandatory"))
         self.endpoint.tasks.spawn(self._ring_out(leg, call, chosen), f"call {extension.number}")
         return record
 
-    async def _ring_out(self, leg: OutgoingLeg, call: ServiceCall, service: Service) -> None:
+    def click_to_call(
+        self,
+        tenant: Tenant,
+        src: str,
+        destination: str,
+        *,
+        auto_answer: bool = False,
+        ignore_early: bool = False,
+        src_cid_number: str = "",
+        srtp: bool = False,
+    ) -> CallRecord:
+        """Ring the extension `src`; when it picks up, ring `destination` and connect the two.
+
+        `destination`: an extension, service or outside number, or a SIP URI of a domain of this PBX. `src_cid_number`
+        is the caller that `src` sees (else the destination). Returns at once; follow the record and the events
+        leg_answered, call_answered, call_ended. Raises NotFound for an unknown `src` or destination, Conflict where
+        `src` is not registered.
+        """
+        source = tenant.get(src)
+        target = self._destination(destination, tenant)
+        bindings = self._reachable(source)
+        if not bindings:
+            raise Conflict(f"extension {src} is not registered")
+        number = target.number
+        record = self._new_record(src, number, domain=tenant.domain, origin="click_to_call")
+        record.add_party(Party(src, source.domain, "outbound", number))
+        if isinstance(target, Extension):
+            record.add_party(Party(target.number, target.domain, "inbound", src))
+        record.start()
+        seen = src_cid_number or number
+        leg = self.endpoint.call(bindings[-1], caller=seen, caller_name=seen)
+        call = self._call(leg, record, any_codec=False)
+        call.side = "caller"
+        headers = self._options.call_headers(record.uuid)
+        if auto_answer:
+            headers.append(("Call-Info", f"<sip:{tenant.domain}>;answer-after=0"))
+        leg.start(headers=headers, body=call.offer(srtp=srtp or self._options.srtp == "mandatory"))
+
+        async def connect(near: ServiceCall) -> None:
+            if isinstance(target, Extension):
+                await self.connect(near, target, caller=src, caller_name=source.name, ignore_early=ignore_early)
+            else:
+                near.record.answered(srtp=near.media.secure)
+                await target.run(near)
+
+        service = Service(number, "click-to-call", "", connect)
+        self.endpoint.tasks.spawn(self._ring_out(leg, call, service, first_of_two=True), f"click-to-call {src}")
+        return record
+
+    def _destination(self, destination: str, tenant: Tenant) -> Target:
+        number, owner = destination, tenant
+        if destination.lower().startswith(("sip:", "sips:")):
+            number, owner = self._of_uri(destination)
+        target = self.route(number, owner)
+        if target is None:
+            raise NotFound(f"no number {number} in {owner.domain}")
+        return target
+
+    def _of_uri(self, text: str) -> tuple[str, Tenant]:
+        try:
+            uri = URI.parse(text)
+        except ValueError as error:
+            raise NotFound(f"{text} is no SIP URI") from error
+        tenant = self._directory.by_host(uri.host)
+        if tenant is None:
+            raise NotFound(f"no domain {uri.host} here")
+        return uri.user or "", tenant
+
+    async def connect(
+        self,
+        near: ServiceCall,
+        callee: Extension,
+        *,
+        caller: str,
+        caller_name: str,
+        ignore_early: bool = False,
+        headers: sip.HeaderList = (),
+    ) -> bool:
+        """Ring an extension for a call that the PBX holds, and join the two until one hangs up.
+
+        False where nobody picked up: a caller who was not connected yet got a refusal. Raises NotAcceptable.
+        """
+        phones = []
+        codecs = near.codecs()
+        for binding in self._reachable(callee):
+            leg = self.endpoint.call(binding, caller=caller, caller_name=caller_name)
+            phone = self._call(leg, near.record, any_codec=True)
+            body = phone.offer(srtp=near.media.secure or self._options.srtp == "mandatory", codecs=codecs)
+            leg.start(headers=[*headers, *self._options.call_headers(near.record.uuid)], body=body)
+            phones.append(phone)
+        connection = Connection(near, phones, self.endpoint.tasks, ignore_early=ignore_early)
+        if await connection.run():
+            return True
+        if near.leg.hangup is None:
+            near.outcome = connection.failure
+            near.reject(connection.failure[1], connection.failure[0])
+        return False
+
+    def kill(self, call_uuid: str) -> CallRecord:
+        """Hang up a call, both its legs, whatever it is at. Raises NotFound if there is no such call any more."""
+        record = self.calls.get(call_uuid)
+        if record is None or record.state == "finished":
+            raise NotFound(f"no such call {call_uuid}")
+        record.killed = True
+        for leg in tuple(record.legs):
+            self.endpoint.tasks.spawn(leg.end("killed"), "kill")
+        return record
+
+    async def _ring_out(
+        self, leg: OutgoingLeg, call: ServiceCall, service: Service, *, first_of_two: bool = False
+    ) -> None:
         """See an INVITE of ours through to its answer, then run the service."""
         try:
             async with asyncio.timeout(self._options.no_answer_s):
@@ -114,7 +260,7 @@ class Switch:
             await leg.abandon("no answer")
         else:
             if response.code < 300:
-                await self._picked_up(leg, call, response)
+                await self._picked_up(leg, call, response, first_of_two)
         await self._run_service(call, service)
 
     async def _follow(self, leg: OutgoingLeg, call: ServiceCall) -> Response:
@@ -123,10 +269,17 @@ class Switch:
                 call.record.ringing(early=bool(response.body))
         return response
 
-    async def _picked_up(self, leg: OutgoingLeg, call: ServiceCall, response: Response) -> None:
+    async def _picked_up(self, leg: OutgoingLeg, call: ServiceCall, response: Response, first_of_two: bool) -> None:
         leg.ack(leg.invite)
+        if call.record.killed:
+            await leg.bye("killed")
+            return
         try:
-            call.picked_up(response.body)
+            if first_of_two:
+                call.learn(response.body)
+                call.record.leg_answered(call.record.caller)
+            else:
+                call.picked_up(response.body)
         except NotAcceptable:
             await leg.bye("unusable answer")
 
@@ -142,12 +295,9 @@ class Switch:
             task.cancel()
             call.media.close()
             hangup = call.leg.hangup or Hangup("lab stopped", ours=True)
-            call.record.finished(
-                cause=hangup.cause,
-                code=hangup.code,
-                by="pbx" if hangup.ours else ("caller" if isinstance(call.leg, IncomingLeg) else "callee"),
-                rtp_received=call.media.received,
-            )
+            cause, code, by = call.outcome or (hangup.cause, hangup.code, "pbx" if hangup.ours else call.side)
+            received = call.media.received + (call.joined.media.received if call.joined is not None else 0)
+            call.record.finished(cause=cause, code=code, by=by, rtp_received=received)
 
 
 async def _perform(call: ServiceCall, service: Service) -> None:

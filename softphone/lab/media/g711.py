@@ -32,6 +32,28 @@ def encode_alaw(sample: int) -> int:
 ENCODERS: dict[str, Callable[[int], int]] = {"PCMU": encode_ulaw, "PCMA": encode_alaw}
 
 
+def decode_ulaw(code: int) -> int:
+    """One mu-law byte to a sample."""
+    code = ~code & 0xFF
+    magnitude = (((code & 0x0F) << 3) + _BIAS << (code >> 4 & 7)) - _BIAS
+    return -magnitude if code & 0x80 else magnitude
+
+
+def decode_alaw(code: int) -> int:
+    """One A-law byte to a sample."""
+    code ^= 0x55
+    exponent, mantissa = code >> 4 & 7, code & 0x0F
+    magnitude = (mantissa << 4) + 8 if exponent == 0 else (mantissa << 4) + 0x108 << (exponent - 1)
+    return magnitude if code & 0x80 else -magnitude
+
+
+# What bytes.translate needs to turn one law into the other
+TRANSCODED = {
+    ("PCMU", "PCMA"): bytes(encode_alaw(decode_ulaw(code)) for code in range(256)),
+    ("PCMA", "PCMU"): bytes(encode_ulaw(decode_alaw(code)) for code in range(256)),
+}
+
+
 def encode(codec: str, samples: Iterable[int]) -> bytes:
     """Samples to the payload of one codec (PCMU, PCMA). Raises KeyError for others."""
     return bytes(map(ENCODERS[codec], samples))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +17,19 @@ NO_SOUND = ("CN/", "TELEPHONE-EVENT/", "RED/", "ULPFEC/")
 OFFERED_SUITE = "AES_CM_128_HMAC_SHA1_80"
 OFFERED_EVENT_TYPE = 101
 PTIME_MS = 20
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One format of an offer; `name` is NAME/rate[/channels], upper case."""
+
+    payload_type: int
+    name: str
+    fmtp: str = ""
+
+
+EVENTS = Codec(OFFERED_EVENT_TYPE, "TELEPHONE-EVENT/8000", "0-16")
+DEFAULT_CODECS = (Codec(0, "PCMU/8000"), Codec(8, "PCMA/8000"), EVENTS)
 
 
 class NotAcceptable(Exception):
@@ -48,6 +62,15 @@ class Agreement:
         """The clock of the RTP timestamps."""
         return int(self.codec.split("/")[1])
 
+    def compatible(self) -> list[Codec]:
+        """What another phone may speak so that the two understand each other: this codec, or G.711 for G.711."""
+        chosen = [Codec(self.payload_type, self.codec, self.fmtp)]
+        if self.codec in TONE_CODECS:
+            chosen += [each for each in DEFAULT_CODECS if each.name in TONE_CODECS and each.name != self.codec]
+        if self.event_type is not None:
+            chosen.append(Codec(self.event_type, f"TELEPHONE-EVENT/{self.event_rate_hz}", "0-16"))
+        return chosen
+
     @property
     def sending(self) -> bool:
         """Whether we may send: not on hold, old style (0.0.0.0) or new."""
@@ -66,16 +89,23 @@ def check_profile(media: sdp.Media, policy: SrtpPolicy) -> None:
         raise NotAcceptable("SRTP is switched off here")
 
 
-def agree(session: sdp.Session, *, any_codec: bool, policy: SrtpPolicy, local_key: SdesKey | None = None) -> Agreement:
+def agree(
+    session: sdp.Session,
+    *,
+    any_codec: bool,
+    policy: SrtpPolicy,
+    local_key: SdesKey | None = None,
+    only: str = "",
+) -> Agreement:
     """Choose from the other side's description. Raises NotAcceptable.
 
-    `any_codec` takes the first codec, whatever it is (the echo never decodes); else PCMU or PCMA. A secure section
-    gets `local_key` if it fits, or a fresh one.
+    `any_codec` takes the first codec, whatever it is (the echo never decodes); else PCMU or PCMA; `only` names the one
+    that must be taken. A secure section gets `local_key` if it fits, or a fresh one.
     """
     try:
         media = session.audio()
         check_profile(media, policy)
-        payload_type, codec = _choose_codec(media, any_codec)
+        payload_type, codec = _choose_codec(media, any_codec, only)
         event_type, event_rate_hz = _choose_events(media, codec)
         remote_key = _choose_key(media) if media.secure else None
         return Agreement(
@@ -95,15 +125,24 @@ def agree(session: sdp.Session, *, any_codec: bool, policy: SrtpPolicy, local_ke
         raise NotAcceptable(str(error)) from error
 
 
-def _choose_codec(media: sdp.Media, any_codec: bool) -> tuple[int, str]:
+def codecs_of(media: sdp.Media) -> list[Codec]:
+    """Every format that has a name and a rate, telephone-events included, in the order of preference."""
     table = media.rtpmap()
+    found = []
     for text in media.formats:
-        codec = table.get(int(text), "") if text.isdecimal() else ""
-        rate = codec.split("/")[1] if "/" in codec else ""
-        if not rate.isdecimal() or int(rate) == 0 or codec.startswith(NO_SOUND):
+        name = table.get(int(text), "") if text.isdecimal() else ""
+        rate = name.split("/")[1] if "/" in name else ""
+        if rate.isdecimal() and int(rate) > 0:
+            found.append(Codec(int(text), name.removesuffix("/1"), media.fmtp(int(text))))
+    return found
+
+
+def _choose_codec(media: sdp.Media, any_codec: bool, only: str) -> tuple[int, str]:
+    for codec in codecs_of(media):
+        if codec.name.startswith(NO_SOUND):
             continue
-        if any_codec or codec in TONE_CODECS or codec.removesuffix("/1") in TONE_CODECS:
-            return int(text), codec
+        if codec.name == only or (not only and (any_codec or codec.name in TONE_CODECS)):
+            return codec.payload_type, codec.name
     raise NotAcceptable("no codec in common" if not any_codec else "no codec offered")
 
 
@@ -166,20 +205,25 @@ def _section(agreement: Agreement, protocol: str, port: int) -> sdp.Media:
     return sdp.Media("audio", port, protocol, [str(each) for each in types], lines)
 
 
-def make_offer(host: str, port: int, key: SdesKey | None, version: int = 1) -> sdp.Session:
-    """Our own offer: PCMU, PCMA, telephone-event; SRTP if there is a key."""
+def make_offer(
+    host: str, port: int, key: SdesKey | None, version: int = 1, codecs: Sequence[Codec] = DEFAULT_CODECS
+) -> sdp.Session:
+    """Our own offer: PCMU, PCMA, telephone-event, unless told otherwise; SRTP if there is a key."""
     session = sdp.new_session(host, version)
-    lines = [
-        "a=rtpmap:0 PCMU/8000",
-        "a=rtpmap:8 PCMA/8000",
-        f"a=rtpmap:{OFFERED_EVENT_TYPE} telephone-event/8000",
-        f"a=fmtp:{OFFERED_EVENT_TYPE} 0-16",
-        f"a=ptime:{PTIME_MS}",
-        "a=sendrecv",
-    ]
+    lines = []
+    for codec in codecs:
+        lines.append(f"a=rtpmap:{codec.payload_type} {_spelled(codec.name)}")
+        if codec.fmtp:
+            lines.append(f"a=fmtp:{codec.payload_type} {codec.fmtp}")
+    lines += [f"a=ptime:{PTIME_MS}", "a=sendrecv"]
     if key is not None:
         lines.append(f"a=crypto:{key}")
     protocol = "RTP/SAVP" if key is not None else "RTP/AVP"
-    formats = ["0", "8", str(OFFERED_EVENT_TYPE)]
+    formats = [str(codec.payload_type) for codec in codecs]
     session.media.append(sdp.Media("audio", port, protocol, formats, lines))
     return session
+
+
+def _spelled(name: str) -> str:
+    """Names are case-insensitive (RFC 8866 section 6.6), but not every phone knows that."""
+    return name.lower() if name.startswith("TELEPHONE-EVENT/") else name

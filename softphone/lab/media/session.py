@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from softphone.lab.media import dtmf, g711
 from softphone.lab.media.negotiation import PTIME_MS, Agreement
@@ -69,6 +70,7 @@ class MediaSession:
 
     def __init__(self, host: str, on_digit: Callable[[str, int], None]) -> None:
         self.echo = False
+        self.peer: MediaSession | None = None  # another call that hears what comes here
         self.dead = False  # what we would send, reports included, gets lost on the way
         self.received = 0
         self.sent = 0
@@ -104,8 +106,19 @@ class MediaSession:
         if self._report_timer is None:
             self._report_timer = asyncio.get_running_loop().call_later(FIRST_S, self._report)
 
+    @property
+    def secure(self) -> bool:
+        """Whether the sound is encrypted."""
+        return self.agreement is not None and self.agreement.local_key is not None
+
+    @property
+    def can_play(self) -> bool:
+        """Whether sounds of the lab's own can be sent: the codec is G.711."""
+        return self.agreement is not None and self.agreement.codec_name in g711.ENCODERS
+
     def close(self) -> None:
         """End the stream."""
+        self.part()
         if self._digits is not None:
             self._digits.flush()
         if self._report_timer is not None:
@@ -143,10 +156,35 @@ class MediaSession:
         self._learned = source
         self.received += 1
         self._rtcp.received_rtp(packet.ssrc, packet.sequence, packet.timestamp, agreement.rate_hz)
-        if packet.payload_type == agreement.event_type and self._digits is not None:
+        event = packet.payload_type == agreement.event_type
+        if event and self._digits is not None:
             self._digits.receive(packet)
-        elif self.echo:
+        if self.peer is not None:
+            self.peer.forward(packet, agreement.codec_name, event=event)
+        elif self.echo and not event:
             self._send_back(packet, agreement)
+
+    def forward(self, packet: RtpPacket, codec_name: str, *, event: bool) -> None:
+        """Send on what came from another call: same codec, or G.711 turned into its sister. Others are dropped."""
+        agreement = self.agreement
+        if agreement is None:
+            return
+        payload, kind = packet.payload, agreement.event_type if event else agreement.payload_type
+        if not event and codec_name != agreement.codec_name:
+            table = g711.TRANSCODED.get((codec_name, agreement.codec_name))
+            payload, kind = (payload.translate(table), kind) if table is not None else (b"", None)
+        if kind is not None:
+            self._send_back(replace(packet, payload_type=kind, payload=payload), agreement)
+
+    def join(self, other: MediaSession) -> None:
+        """Let these two calls hear each other."""
+        self.peer, other.peer = other, self
+
+    def part(self) -> None:
+        """Let nobody hear this call any more."""
+        if self.peer is not None:
+            self.peer.peer = None
+            self.peer = None
 
     def _send_back(self, packet: RtpPacket, agreement: Agreement) -> None:
         if self._offsets is None or self._offsets.source != packet.ssrc:

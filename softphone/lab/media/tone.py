@@ -12,6 +12,7 @@ LEVEL = 8000  # peak of 32767: about -12 dBFS, loud and far from clipping
 TONE_HZ = 1004
 MELODY_HZ = (523, 659, 784, 1047)  # C E G C
 NOTE_MS = 200
+RINGBACK_HZ = 425
 
 
 @functools.cache
@@ -19,6 +20,12 @@ def tone(frequency_hz: int, duration_ms: int) -> tuple[int, ...]:
     """A sine. One whole second of a whole number of Hz can be repeated without a click."""
     step = 2 * math.pi * frequency_hz / RATE_HZ
     return tuple(round(LEVEL * math.sin(step * n)) for n in range(RATE_HZ * duration_ms // 1000))
+
+
+@functools.cache
+def ringback() -> tuple[int, ...]:
+    """What a caller hears while it rings: 425 Hz for one second, four seconds of silence (ITU-T E.180)."""
+    return (*tone(RINGBACK_HZ, 1000), *([0] * 4 * RATE_HZ))
 
 
 @functools.cache

@@ -56,6 +56,7 @@ class Bridge:
         self._answered_by: Branch | None = None
         self._outcome = ("failed", 500, "pbx")  # cause, code, by
         caller.owner = self
+        record.add_leg(caller)
 
     def check_offer(self) -> None:
         """Refuse what FreeSWITCH refuses before anybody rings. Raises NotAcceptable."""
@@ -74,9 +75,10 @@ class Bridge:
         """Let one more phone ring."""
         branch = Branch(leg, port)
         leg.owner = self
+        self.record.add_leg(leg)
         self._branches.append(branch)
         body = self._translate(self._caller.offer, self._caller_port, port)
-        leg.start(headers=_invite_headers(self._caller), body=body)
+        leg.start(headers=[*_invite_headers(self._caller), *self._options.call_headers(self.record.uuid)], body=body)
 
     async def run(self) -> None:
         """Ring, connect, talk, end."""
@@ -261,6 +263,8 @@ class Bridge:
         except sdp.SdpError:
             transaction.respond(488)
             return
+        if with_sdp and response.code < 300:
+            self._note_hold(leg, request.body)
         timer = sip.session_timer(request) if response.code < 300 else []
         headers = [("Contact", leg.dialog.contact), *timer, *passed_headers(response)]
         transaction.respond(response.code, response.phrase, headers=headers, body=answer)
@@ -282,10 +286,15 @@ class Bridge:
                 transaction.respond(response.code, response.phrase, headers=passed_headers(response))
                 return
             leg.accept(transaction, self._translate(response.body, far, near))
+            self._note_hold(leg, request.body)
             ack = await transaction.acked if not request.body else None
             other.ack(invite, self._translate(ack.body, near, far) if ack is not None else b"")
         except sdp.SdpError:
             transaction.respond(488)
+
+    def _note_hold(self, leg: Leg, offer: bytes) -> None:
+        if offer:
+            self.record.hold("caller" if leg is self._caller else "callee", sdp.holds(offer))
 
     def on_leg_end(self, leg: Leg) -> None:
         """Noticed by `run` through `leg.ended`."""

@@ -85,8 +85,8 @@ class SipEndpoint:
             self.layer.flow_lost(flow)
             self.registrar.flow_lost(flow)
 
-    def _refused(self, extension: str, code: int, cause: str) -> None:
-        self._events.emit("registration_failed", extension=extension, code=code, cause=cause)
+    def _refused(self, extension: str, domain: str, code: int, cause: str) -> None:
+        self._events.emit("registration_failed", extension=extension, domain=domain, code=code, cause=cause)
 
     # from the transactions
 

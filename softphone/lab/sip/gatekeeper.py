@@ -8,7 +8,7 @@ from softphone.lab.directory import Directory, Extension, Tenant
 from softphone.lab.sip.digest import Credentials, DigestAuthority, Verdict, parse_credentials
 from softphone.lab.sip.transaction import ServerTransaction
 
-Refused = Callable[[str, int, str], None]  # extension, code, cause
+Refused = Callable[[str, str, int, str], None]  # extension, domain, code, cause
 
 
 class Gatekeeper:
@@ -32,7 +32,7 @@ class Gatekeeper:
         credentials = _for_realm(values, realm)
         if credentials is None:
             if values:
-                self._refuse(transaction, request.from_address.uri.user or "", "other realm or bad syntax")
+                self._refuse(transaction, request.from_address.uri.user or "", realm, "other realm or bad syntax")
             else:
                 self._challenge(transaction, realm, proxy)
             return None
@@ -43,7 +43,7 @@ class Gatekeeper:
     ) -> Extension | None:
         extension = tenant.extensions.get(credentials.username) if tenant is not None else None
         if tenant is None or extension is None:
-            self._refuse(transaction, credentials.username, "no such extension")
+            self._refuse(transaction, credentials.username, credentials.get("realm"), "no such extension")
             return None
         verdict = self.authority.verify(
             credentials,
@@ -54,9 +54,9 @@ class Gatekeeper:
         if verdict is Verdict.STALE:
             self._challenge(transaction, tenant.domain, proxy, stale=True)
         elif verdict is Verdict.WRONG:
-            self._refuse(transaction, extension.number, "wrong password")
+            self._refuse(transaction, extension.number, tenant.domain, "wrong password")
         elif not extension.enabled:
-            self._refuse(transaction, extension.number, "disabled")
+            self._refuse(transaction, extension.number, tenant.domain, "disabled")
         else:
             return extension
         return None
@@ -66,10 +66,10 @@ class Gatekeeper:
         challenges = self.authority.challenges(realm, stale=stale)
         transaction.respond(407 if proxy else 401, headers=[(name, value) for value in challenges])
 
-    def _refuse(self, transaction: ServerTransaction, extension: str, cause: str) -> None:
+    def _refuse(self, transaction: ServerTransaction, extension: str, domain: str, cause: str) -> None:
         """FreeSWITCH tells nobody why: 403, whatever was wrong."""
         transaction.respond(403)
-        self._on_refused(extension, 403, cause)
+        self._on_refused(extension, domain, 403, cause)
 
 
 def _for_realm(values: list[str], realm: str) -> Credentials | None:

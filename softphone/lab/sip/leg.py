@@ -74,6 +74,15 @@ class Leg:
         self._reinviting = False
         host.add_leg(self)
 
+    @property
+    def call_id(self) -> str:
+        """The Call-ID of the dialog."""
+        return self.dialog.call_id
+
+    async def end(self, cause: str) -> None:
+        """Hang up, whatever the leg is at."""
+        await self.bye(cause)
+
     # requests of ours
 
     def _send(self, request: Request) -> ClientTransaction:
@@ -132,8 +141,10 @@ class Leg:
         if self.hangup is not None:
             return
         self._end(Hangup(cause, ours=True), keep=True)
-        await self.request("BYE", headers=[("Reason", reason or NORMAL_CLEARING)])
-        self._host.remove_leg(self)
+        try:
+            await self.request("BYE", headers=[("Reason", reason or NORMAL_CLEARING)])
+        finally:
+            self._host.remove_leg(self)
 
     # requests of theirs
 
@@ -242,6 +253,13 @@ class IncomingLeg(Leg):
             self.invite.respond(code, reason, headers=headers)
             self._end(Hangup(cause, code, ours=True))
 
+    async def end(self, cause: str) -> None:
+        """Refuse what is not answered yet, else hang up."""
+        if self.confirmed:
+            await self.bye(cause)
+        else:
+            self.reject(480, cause=cause)
+
     def _cancelled(self) -> None:
         self.invite.respond(487)
         self._end(Hangup("cancelled", 487))
@@ -308,6 +326,13 @@ class OutgoingLeg(Leg):
         cancel = make_cancel(self.invite.request)
         cancel.headers.set("Reason", self._cancel_reason)
         self._host.layer.send(cancel, self.dialog.flow)
+
+    async def end(self, cause: str) -> None:
+        """Hang up, or take the call back; whoever waits for its answer sees that answer."""
+        if self.confirmed:
+            await self.bye(cause)
+        else:
+            self.cancel()
 
     async def abandon(self, cause: str, *, reason: str = NORMAL_CLEARING) -> None:
         """Cancel and see to the end: a phone that picked up just then gets an ACK and a BYE."""

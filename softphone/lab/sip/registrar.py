@@ -89,6 +89,7 @@ class Registrar:
             self._events.emit(
                 "registration_failed",
                 extension=extension.number,
+                domain=extension.domain,
                 code=refusal.code,
                 cause=sip.REASONS[refusal.code],
             )
@@ -153,6 +154,7 @@ class Registrar:
         self._events.emit(
             "registered",
             extension=extension.number,
+            domain=extension.domain,
             contact=str(contact.uri),
             transport=flow.transport,
             expires_s=expires_s,
@@ -194,7 +196,13 @@ class Registrar:
             return
         if binding.timer is not None:
             binding.timer.cancel()
-        self._events.emit("unregistered", extension=extension.number, contact=str(binding.uri), cause=cause)
+        self._events.emit(
+            "unregistered",
+            extension=extension.number,
+            domain=extension.domain,
+            contact=str(binding.uri),
+            cause=cause,
+        )
 
     def _table(self, extension: Extension) -> dict[str, Binding]:
         return self._bindings.setdefault(extension.aor, {})

@@ -134,6 +134,13 @@ class Session:
         return ("\r\n".join([*self.lines, *map(str, self.media)]) + "\r\n").encode()
 
 
+def holds(body: bytes) -> bool:
+    """Whether this description puts the other side on hold: new style, or old (0.0.0.0). Raises SdpError."""
+    session = Session.parse(body)
+    media = session.audio()
+    return session.direction(media) in ("sendonly", "inactive") or session.address(media)[0] == "0.0.0.0"
+
+
 def mirrored(direction: str) -> str:
     """The same direction as the other side sees it."""
     return _MIRROR[direction]

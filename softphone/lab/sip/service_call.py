@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+
+from sipmessage import Request
 
 from softphone.lab.calls import CallRecord
 from softphone.lab.media import dtmf
-from softphone.lab.media.negotiation import OFFERED_SUITE, NotAcceptable, agree, make_answer, make_offer
+from softphone.lab.media.negotiation import (
+    DEFAULT_CODECS,
+    OFFERED_SUITE,
+    Codec,
+    NotAcceptable,
+    agree,
+    codecs_of,
+    make_answer,
+    make_offer,
+)
 from softphone.lab.media.session import DIGIT_GAP_MS, DIGIT_MS, MediaSession
 from softphone.lab.media.srtp import SdesKey
 from softphone.lab.options import LabOptions
@@ -14,6 +26,7 @@ from softphone.lab.sip import message as sip
 from softphone.lab.sip import sdp
 from softphone.lab.sip.leg import IncomingLeg, Leg
 from softphone.lab.sip.transaction import ServerTransaction
+from softphone.lab.tasks import TaskOwner
 
 SDP_TYPE = ("Content-Type", "application/sdp")
 
@@ -21,17 +34,23 @@ SDP_TYPE = ("Content-Type", "application/sdp")
 class ServiceCall:
     """The PBX's end of a call. `digits` receives every key press, however it came."""
 
-    def __init__(self, leg: Leg, record: CallRecord, options: LabOptions, *, any_codec: bool) -> None:
+    def __init__(self, leg: Leg, record: CallRecord, options: LabOptions, tasks: TaskOwner, *, any_codec: bool) -> None:
         self.leg = leg
         self.record = record
         self.digits: asyncio.Queue[str] = asyncio.Queue()
         self.media = MediaSession(options.host, self._rtp_digit)
+        self.codec = ""  # the only one to agree on, where another phone has chosen already
+        self.side = "caller" if isinstance(leg, IncomingLeg) else "callee"
+        self.joined: ServiceCall | None = None  # the phone that hears this one, and is heard
+        self.outcome: tuple[str, int, str] | None = None  # cause, code, by: where this leg does not tell
         self._options = options
+        self._tasks = tasks
         self._any_codec = any_codec
         self._first_answer = b""
         self._offered_key: SdesKey | None = None
         self._version = 0
         leg.owner = self
+        record.add_leg(leg)
 
     # verbs
 
@@ -41,8 +60,8 @@ class ServiceCall:
             self.leg.progress(180)
             self.record.ringing()
 
-    async def early_media(self) -> None:
-        """183: sound before the answer."""
+    def early_media(self) -> None:
+        """183: sound before the answer. Raises NotAcceptable."""
         if isinstance(self.leg, IncomingLeg):
             self.leg.progress(183, self._answer_invite(self.leg))
             self.record.ringing(early=True)
@@ -80,6 +99,23 @@ class ServiceCall:
             await self.leg.request("INFO", headers=[kind], body=dtmf.info_body(digit, DIGIT_MS))
             await asyncio.sleep((DIGIT_MS + DIGIT_GAP_MS) / 1000)
 
+    def codecs(self) -> list[Codec]:
+        """What another phone may be offered so that the two understand each other."""
+        agreement = self.media.agreement
+        if agreement is not None:
+            return agreement.compatible()
+        if isinstance(self.leg, IncomingLeg) and self.leg.offer:
+            try:
+                return codecs_of(_parse(self.leg.offer).audio())
+            except sdp.SdpError as error:
+                raise NotAcceptable(str(error)) from error
+        return list(DEFAULT_CODECS)
+
+    def join(self, other: ServiceCall) -> None:
+        """Let two phones hear each other."""
+        self.joined, other.joined = other, self
+        self.media.join(other.media)
+
     @property
     def no_answer_s(self) -> float:
         """How long the PBX lets a phone ring."""
@@ -105,6 +141,7 @@ class ServiceCall:
             any_codec=self._any_codec,
             policy=self._options.srtp,
             local_key=old.local_key if old is not None else None,
+            only=self.codec,
         )
         self.media.apply(agreement)
         return bytes(make_answer(session, agreement, self._options.host, self.media.port, self._version))
@@ -120,23 +157,33 @@ class ServiceCall:
         """The phone's answer to an offer of ours."""
         old = self.media.agreement
         key = old.local_key if old is not None else self._offered_key
-        self.media.apply(agree(_parse(body), any_codec=False, policy=self._options.srtp, local_key=key))
+        agreement = agree(_parse(body), any_codec=self._any_codec, policy=self._options.srtp, local_key=key)
+        self.media.apply(agreement)
 
-    def offer(self, *, srtp: bool) -> bytes:
+    def offer(self, *, srtp: bool, codecs: Sequence[Codec] = DEFAULT_CODECS) -> bytes:
         """Our offer for a call that the PBX makes."""
         self._version += 1
         key = self._own_key(wanted=srtp)
-        return bytes(make_offer(self._options.host, self.media.port, key, self._version))
+        return bytes(make_offer(self._options.host, self.media.port, key, self._version, codecs))
+
+    def learn(self, body: bytes) -> None:
+        """The phone that the PBX called has described itself, early or by answering. Raises NotAcceptable."""
+        self._learn_answer(body)
 
     def picked_up(self, body: bytes) -> None:
         """The phone that the PBX called has answered with a description. Raises NotAcceptable."""
         self._learn_answer(body)
         self._note_answered()
 
+    def note_connected(self, far: ServiceCall) -> None:
+        """Two phones hear each other now: for the books, the call is answered."""
+        if self.leg.hangup is None and far.leg.hangup is None:
+            secure = [each.media.secure for each in (self, far)]
+            self.record.answered(srtp=all(secure))
+
     def _note_answered(self) -> None:
-        agreement = self.media.agreement
-        if self.leg.hangup is None:
-            self.record.answered(srtp=agreement is not None and agreement.local_key is not None)
+        if self.leg.hangup is None and self.joined is None:
+            self.record.answered(srtp=self.media.secure)
 
     # what the phone does
 
@@ -159,6 +206,8 @@ class ServiceCall:
         transaction.respond(200)
         if found is not None:
             self._digit(found[0], found[1], "info")
+        if self.joined is not None and self.joined.leg.hangup is None:
+            self._tasks.spawn(self.joined.pass_info(request), "INFO")
 
     def _reinvite(self, leg: Leg, transaction: ServerTransaction) -> None:
         try:
@@ -167,6 +216,7 @@ class ServiceCall:
             transaction.respond(488)
             return
         leg.accept(transaction, body)
+        self._note_hold(transaction.request.body)
 
     def _update(self, leg: Leg, transaction: ServerTransaction) -> None:
         headers = [("Contact", leg.dialog.contact), *sip.session_timer(transaction.request)]
@@ -179,6 +229,16 @@ class ServiceCall:
             transaction.respond(488)
             return
         transaction.respond(200, headers=[*headers, SDP_TYPE], body=body)
+        self._note_hold(transaction.request.body)
+
+    def _note_hold(self, offer: bytes) -> None:
+        if offer:
+            self.record.hold(self.side, sdp.holds(offer))
+
+    async def pass_info(self, request: Request) -> None:
+        """Send on what the other phone said by INFO."""
+        kind = ("Content-Type", request.headers.get("Content-Type") or "")
+        await self.leg.request("INFO", headers=[kind], body=request.body)
 
     def on_leg_end(self, leg: Leg) -> None:
         """The phone hung up, or we did: the service's task notices by `leg.ended`."""
