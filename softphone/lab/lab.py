@@ -22,6 +22,7 @@ from softphone.lab.options import LabOptions
 from softphone.lab.rest import RestApi
 from softphone.lab.sip import message as sip
 from softphone.lab.sip.registrar import Binding
+from softphone.lab.sip.transport import Network
 from softphone.lab.switch import Switch
 from softphone.lab.webserver import WebServer
 
@@ -80,12 +81,19 @@ class Lab:
         await self._switch.endpoint.network.open(
             self._files.server_context(), port=self.options.sip_port, tls_port=self.options.sip_tls_port
         )
+        await self._open_websockets(self._switch.endpoint.network)
         tls = self._files if self.options.api_https else None
         self._web = WebServer(self._rest.app, self.options.host, self.options.api_port, tls)
         self._rest.cut = self._web.cut
         self._exit.push_async_callback(self._web.stop)
         self._exit.callback(self._rest.close)
         await self._web.start()
+
+    async def _open_websockets(self, network: Network) -> None:
+        knobs: dict[str, Any] = {"frames": self.options.ws_frames, "ping_s": self.options.ws_ping_s}
+        await network.open_websocket(self._files.server_context(), port=self.options.sip_wss_port, **knobs)
+        if self.options.sip_ws_port is not None:
+            await network.open_websocket(None, port=self.options.sip_ws_port, **knobs)
 
     # where everything is
 
@@ -142,6 +150,21 @@ class Lab:
     def sip_tls_port(self) -> int:
         """SIP over TLS."""
         return self.switch.endpoint.network.ports["tls"]
+
+    @property
+    def sip_wss_port(self) -> int:
+        """SIP over WebSocket, secure; path `/`, subprotocol `sip`."""
+        return self.switch.endpoint.network.ports["wss"]
+
+    @property
+    def sip_ws_port(self) -> int:
+        """The same without TLS. Raises KeyError where the options did not ask for it."""
+        return self.switch.endpoint.network.ports["ws"]
+
+    @property
+    def wss_url(self) -> str:
+        """Where a browser connects."""
+        return f"wss://{in_uri(self.options.host)}:{self.sip_wss_port}/"
 
     @property
     def extensions(self) -> list[Extension]:
@@ -215,7 +238,7 @@ class Lab:
         self.switch.endpoint.gatekeeper.authority.expire_nonces()
 
     def drop_connections(self) -> int:
-        """Cut every TCP and TLS connection; returns how many."""
+        """Cut every TCP, TLS and WebSocket connection; returns how many."""
         return self.switch.endpoint.network.drop_connections()
 
     def silence_connections(self) -> int:

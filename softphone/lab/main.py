@@ -82,6 +82,7 @@ def _addresses(lab: Lab) -> Table:
         ("SIP domain (user_context)", lab.domain),
         ("SIP over UDP and TCP", f"{host}:{lab.sip_udp_port}"),
         ("SIP over TLS", f"{host}:{lab.sip_tls_port}"),
+        ("SIP over WebSocket", lab.wss_url),
         ("CA to trust", str(lab.ca_file)),
     ):
         table.add_row(name, escape(value))

@@ -45,6 +45,10 @@ class LabOptions:
     api_https: bool = False
     sip_port: int = 0  # UDP and TCP
     sip_tls_port: int = 0
+    sip_wss_port: int = 0
+    sip_ws_port: int | None = None  # SIP over WebSocket without TLS; None: not served
+    ws_frames: Literal["text", "binary"] = "text"  # what the lab sends; it takes both
+    ws_ping_s: float = 30.0  # a phone that leaves a ping unanswered until the next one is cut off; 0: no pings
     state_dir: Path | None = None  # CA certificate, token; a temporary folder that is removed, by default
 
     # the registrar

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sipmessage import Message, Request, Response
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 SDP = """v=0
 o=phone 1 1 IN IP4 127.0.0.1
@@ -52,6 +54,9 @@ class Phone:
     cseq: int = 0
     nc: int = 0
     call_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    text: bool = True  # over WebSocket: text frames
+    frames: list[type] = field(default_factory=list)  # what came over WebSocket: str or bytes
+    _socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Phone:
         loop = asyncio.get_running_loop()
@@ -61,8 +66,10 @@ class Phone:
             )
             self.local_port = self._udp.get_extra_info("sockname")[1]
             return self
-        context = ssl.create_default_context(cafile=self.ca_file) if self.transport == "tls" else None
+        context = ssl.create_default_context(cafile=self.ca_file) if self.transport in ("tls", "wss") else None
         name = {"server_hostname": self.domain} if context else {}
+        if self.transport in ("ws", "wss"):
+            return await self._open_websocket(context)
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context, **name)
         self.local_port = self._writer.get_extra_info("sockname")[1]
         self._task = asyncio.create_task(self._read())
@@ -74,8 +81,29 @@ class Phone:
             return
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.close()
+            return
         self._writer.close()
         await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
+
+    async def _open_websocket(self, context: ssl.SSLContext | None) -> Phone:
+        self._socket = await connect(
+            f"{self.transport}://{self.domain}:{self.port}/",
+            host="127.0.0.1",
+            port=self.port,
+            ssl=context,
+            subprotocols=[Subprotocol("sip")],
+            proxy=None,
+        )
+        self.local_port = self._socket.local_address[1]
+        self._task = asyncio.create_task(self._read_frames(self._socket))
+        return self
+
+    async def _read_frames(self, socket: ClientConnection) -> None:
+        async for frame in socket:
+            self.frames.append(type(frame))
+            self.raw.put_nowait(frame.encode() if isinstance(frame, str) else frame)
 
     async def _read(self) -> None:
         while True:
@@ -89,12 +117,16 @@ class Phone:
 
     @property
     def contact(self) -> str:
+        if self._socket is not None:
+            return f"<sip:{self.user}@f1a2.invalid;transport=ws>"
         return f"<sip:{self.user}@127.0.0.1:{self.local_port};transport={self.transport}>"
 
     def send(self, data: bytes) -> None:
         """Put bytes on the wire."""
         if self.transport == "udp":
             self._udp.sendto(data)
+        elif self._socket is not None:
+            self._sending = asyncio.create_task(self._socket.send(data.decode() if self.text else data))
         else:
             self._writer.write(data)
 
@@ -242,7 +274,7 @@ class Phone:
 
 def phone(lab: Any, user: str, transport: str = "udp", **more: Any) -> Phone:
     """A phone for one extension of a lab."""
-    port = {"udp": lab.sip_udp_port, "tcp": lab.sip_tcp_port, "tls": lab.sip_tls_port}[transport]
+    port = lab.switch.endpoint.network.ports[transport]
     if "password" not in more:
         more["password"] = lab.extension(user).password
     return Phone(user=user, domain=lab.domain, port=port, transport=transport, ca_file=lab.ca_file, **more)

@@ -160,7 +160,8 @@ class SipEndpoint:
     def contact(self, flow: Flow) -> str:
         """Our own Contact as the phone on that flow reaches it."""
         port = self.network.ports[flow.transport]
-        return f"<sip:lab@{in_uri(self._options.host)}:{port};transport={flow.transport}>"
+        transport = "ws" if flow.transport == "wss" else flow.transport  # RFC 7118 section 5.3 knows `ws` only
+        return f"<sip:lab@{in_uri(self._options.host)}:{port};transport={transport}>"
 
     def add_leg(self, leg: Leg) -> None:
         """Let in-dialog requests find the leg."""

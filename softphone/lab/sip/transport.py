@@ -1,11 +1,12 @@
-"""The lab's listening sockets: SIP over UDP, TCP and TLS (RFC 3261 section 18)."""
+"""The lab's listening sockets: SIP over UDP, TCP, TLS (RFC 3261 section 18) and WebSocket (RFC 7118)."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sipmessage import Request, Response
 
@@ -14,7 +15,10 @@ from softphone.lab.addresses import family
 from softphone.lab.sip import message as sip
 from softphone.lab.sip.framing import FramingError, Ping, StreamFramer
 
-TransportName = Literal["udp", "tcp", "tls"]
+if TYPE_CHECKING:
+    from softphone.lab.sip.websocket import Frames
+
+TransportName = Literal["udp", "tcp", "tls", "ws", "wss"]
 Address = tuple[str, int]
 
 MAX_UNSENT_BYTES = 1024 * 1024
@@ -44,6 +48,15 @@ class Flow(Protocol):
         """Send one whole message; without effect on a closed flow."""
 
 
+class Connection(Flow, Protocol):
+    """A flow that can break."""
+
+    silent: bool
+
+    def abort(self) -> None:
+        """Cut it at once."""
+
+
 class NetworkOwner(Protocol):
     """Who gets what arrives."""
 
@@ -54,7 +67,7 @@ class NetworkOwner(Protocol):
         """Bytes that are no SIP."""
 
     def on_connection(self, flow: Flow, opened: bool) -> None:
-        """A TCP or TLS connection came or went."""
+        """A TCP, TLS or WebSocket connection came or went."""
 
 
 class UdpFlow:
@@ -190,7 +203,7 @@ class Network:
         self.ports: dict[TransportName, int] = {}
         self._udp = UdpPort(self)
         self._servers: list[asyncio.Server] = []
-        self._connections: set[StreamFlow] = set()
+        self._connections: set[Connection] = set()
 
     async def open(self, tls: ssl.SSLContext, *, port: int = 0, tls_port: int = 0) -> None:
         """Listen. UDP and TCP share one port number. Raises SoftphoneError where a port is taken."""
@@ -198,15 +211,38 @@ class Network:
             udp, tcp = bind_udp_and_tcp(self.host, port)
             tls_socket = bind(self.host, tls_port, socket.SOCK_STREAM)
         except OSError as error:
-            raise SoftphoneError(f"the lab cannot listen for SIP on {self.host}: {error.strerror}") from error
+            raise self._cannot_listen(error) from error
         loop = asyncio.get_running_loop()
         await loop.create_datagram_endpoint(lambda: self._udp, sock=udp)
-        self._servers = [
-            await loop.create_server(lambda: StreamFlow(self, "tcp"), sock=tcp),
-            await loop.create_server(lambda: StreamFlow(self, "tls"), sock=tls_socket, ssl=tls),
-        ]
-        number = udp.getsockname()[1]
-        self.ports = {"udp": number, "tcp": number, "tls": tls_socket.getsockname()[1]}
+        await self._serve("tcp", lambda: StreamFlow(self, "tcp"), tcp)
+        await self._serve("tls", lambda: StreamFlow(self, "tls"), tls_socket, tls)
+        self.ports["udp"] = self.ports["tcp"]
+
+    async def open_websocket(
+        self, tls: ssl.SSLContext | None, *, port: int = 0, frames: Frames = "text", ping_s: float = 0.0
+    ) -> None:
+        """Listen for SIP over WebSocket too, secure with `tls`. Raises SoftphoneError where the port is taken."""
+        from softphone.lab.sip.websocket import WebSocketFlow
+
+        name: TransportName = "wss" if tls is not None else "ws"
+        try:
+            sock = bind(self.host, port, socket.SOCK_STREAM)
+        except OSError as error:
+            raise self._cannot_listen(error) from error
+        await self._serve(name, lambda: WebSocketFlow(self, name, frames=frames, ping_s=ping_s), sock, tls)
+
+    async def _serve(
+        self,
+        name: TransportName,
+        make: Callable[[], asyncio.Protocol],
+        sock: socket.socket,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._servers.append(await asyncio.get_running_loop().create_server(make, sock=sock, ssl=tls))
+        self.ports[name] = sock.getsockname()[1]
+
+    def _cannot_listen(self, error: OSError) -> SoftphoneError:
+        return SoftphoneError(f"the lab cannot listen for SIP on {self.host}: {error.strerror}")
 
     async def close(self) -> None:
         """Close all sockets; phones see their connections end."""
@@ -221,7 +257,7 @@ class Network:
         return UdpFlow(self._udp, remote)
 
     def drop_connections(self) -> int:
-        """Cut every TCP and TLS connection; returns how many there were."""
+        """Cut every TCP, TLS and WebSocket connection; returns how many there were."""
         connections = tuple(self._connections)
         for connection in connections:
             connection.abort()
@@ -233,12 +269,12 @@ class Network:
             connection.silent = True
         return len(self._connections)
 
-    def opened(self, flow: StreamFlow) -> None:
+    def opened(self, flow: Connection) -> None:
         """A connection is up."""
         self._connections.add(flow)
         self.owner.on_connection(flow, True)
 
-    def lost(self, flow: StreamFlow) -> None:
+    def lost(self, flow: Connection) -> None:
         """A connection is gone."""
         self._connections.discard(flow)
         self.owner.on_connection(flow, False)
