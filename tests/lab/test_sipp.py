@@ -14,8 +14,6 @@ from tests.lab.sipp import Sipp
 
 pytestmark = pytest.mark.interop
 
-OPTIONS = LabOptions(algorithms=("MD5",))  # all that Debian's SIPp knows
-
 
 def sipp(lab: Lab, number: str, folder: Path, transport: str = "udp") -> Sipp:
     return Sipp(lab.sip_udp_port, lab.domain, number, lab.extension(number).password, folder, transport)
@@ -30,7 +28,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_register_and_echo(tmp_path: Path, transport: str) -> None:
     async def run() -> None:
-        async with Lab(OPTIONS) as lab:
+        async with Lab() as lab:
             phone = sipp(lab, "901", tmp_path, transport)
             await phone.run("register.xml")
             await lab.wait_for("registered", extension="901", transport=transport)
@@ -43,7 +41,7 @@ def test_register_and_echo(tmp_path: Path, transport: str) -> None:
 
 def test_wrong_password(tmp_path: Path) -> None:
     async def run() -> None:
-        async with Lab(OPTIONS) as lab:
+        async with Lab() as lab:
             phone = Sipp(lab.sip_udp_port, lab.domain, "901", "wrong", tmp_path)
             with pytest.raises(AssertionError, match="403"):
                 await phone.run("register.xml")
@@ -56,7 +54,7 @@ def test_one_calls_the_other(tmp_path: Path, transport: str) -> None:
     """The callee listens at a port of its own, as SIPp does: the lab must believe its Contact."""
 
     async def run() -> None:
-        options = LabOptions(algorithms=("MD5",), rewrite_contact=False)
+        options = LabOptions(rewrite_contact=False)
         async with Lab(options) as lab:
             listening = free_port()
             callee = sipp(lab, "902", tmp_path)
@@ -73,7 +71,7 @@ def test_one_calls_the_other(tmp_path: Path, transport: str) -> None:
 
 def test_five_hundred_short_calls_leave_nothing(tmp_path: Path) -> None:
     async def run() -> None:
-        async with Lab(OPTIONS) as lab:
+        async with Lab() as lab:
             descriptors = len(os.listdir("/proc/self/fd"))
             phone = sipp(lab, "901", tmp_path)
             await phone.run("call.xml", "-s", "9196", "-r", "50", calls=500, timeout_s=40)

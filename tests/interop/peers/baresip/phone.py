@@ -24,7 +24,7 @@ _MODULES = Path("/usr/lib/baresip/modules")
 _RTP_PORTS = 40
 _CONFIG = """\
 sip_listen {sip}
-sip_transports udp,tcp
+sip_transports {transports}
 call_local_timeout 120
 call_max_calls 8
 audio_player none,none
@@ -75,18 +75,28 @@ class Baresip:
         tone_hz: the tone that it says.
         account: further account parameters, such as `mediaenc=srtp-mand` or `audio_codecs=pcmu`.
         answers: whether it takes calls by itself.
+        aor: `sip:901@pbx.test` of a PBX, which the account parameters say how to reach; or else it is called directly.
+        ca_file: makes it speak TLS too, and trust this authority.
     """
 
     user = "baresip"
 
     def __init__(
-        self, folder: Path, tone_hz: int = 1000, *account: str, transport: str = "udp", answers: bool = True
+        self,
+        folder: Path,
+        tone_hz: int = 1000,
+        *account: str,
+        transport: str = "udp",
+        answers: bool = True,
+        aor: str = "",
+        ca_file: Path | None = None,
     ) -> None:
         self.folder = folder
         self.tone_hz = tone_hz
         self.port, self._control_port = free_ports(2)
         self._transport = transport
-        self._parameters = ["regint=0", f"answermode={'auto' if answers else 'manual'}", *account]
+        self._aor, self._ca_file = aor, ca_file
+        self._parameters = [f"regint={600 if aor else 0}", f"answermode={'auto' if answers else 'manual'}", *account]
         self._events: list[Json] = []
         self._answers: list[Json] = []
         self._changed = threading.Condition()
@@ -101,10 +111,13 @@ class Baresip:
             modules=_MODULES,
             control=self._control_port,
             folder=self.folder,
+            transports="udp,tcp,tls" if self._ca_file else "udp,tcp",
         )
+        if self._ca_file:
+            config += f"sip_cafile {self._ca_file}\n"
         (self.folder / "config").write_text(config)
         (self.folder / "contacts").write_text("")
-        (self.folder / "accounts").write_text(";".join([f"<{self.uri}>", *self._parameters]) + "\n")
+        (self.folder / "accounts").write_text(";".join([f"<{self._aor or self.uri}>", *self._parameters]) + "\n")
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "baresip", "-4", "-s", "-f", str(self.folder)],
