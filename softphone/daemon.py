@@ -158,8 +158,8 @@ class Daemon:
 
     def _hide_secrets(self, config: Config) -> None:
         """Those that no account brings along."""
-        if config.provider:
-            self._logging.redact.add(config.provider.token)
+        for secret in config.provider.secrets if config.provider else ():
+            self._logging.redact.add(secret)
         if config.trace.hep and config.trace.hep.auth_key:
             self._logging.redact.add(config.trace.hep.auth_key)
 

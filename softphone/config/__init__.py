@@ -7,7 +7,7 @@ config.provider.token.reveal()         # secrets are read at load and never show
 
 from softphone.config.accounts import Account, AccountSettings, Audio, IncomingRule, Select, Tls
 from softphone.config.loader import ConfigErrors, Report, check, load
-from softphone.config.model import Calls, Config, Control, Log, Media, Opus, Provider, Sip
+from softphone.config.model import Calls, Config, Control, Live, Log, Media, Opus, Provider, Sip
 from softphone.config.resolved import Difference, ResolvedAccount, diff, static_account
 from softphone.config.schema import json_schema
 from softphone.config.secrets import Context, Secret
@@ -24,6 +24,7 @@ __all__ = [
     "Control",
     "Difference",
     "IncomingRule",
+    "Live",
     "Log",
     "Media",
     "Opus",

@@ -153,10 +153,10 @@ def _warnings(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield (), "no accounts: the phone will run, and nobody can call or be called"
     provider = config.provider
     if provider is not None:
-        if not any(account.pulled for account in config.accounts):
+        if provider.live is None and not any(account.pulled for account in config.accounts):
             yield ("provider",), "no account is pulled from the PBX, so this is not used"
-        if provider.token_in_clear:
-            yield ("provider", "api_url"), "the token travels readable for everybody on the way"
+        for key in provider.urls_in_clear:
+            yield ("provider", key), "the token travels readable for everybody on the way"
     if (room := config.media.rtp_ports.calls) < config.calls.max_calls:
         yield ("media", "rtp_ports"), f"has room for {room} calls, and calls.max_calls is {config.calls.max_calls}"
     for index, account in enumerate(config.accounts):

@@ -7,19 +7,17 @@ with `Config.model_validate({...})`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from softphone import __version__
 from softphone.config.accounts import Account
 from softphone.config.nat import Nat
 from softphone.config.places import default_socket
 from softphone.config.problems import Found, merged_error
-from softphone.config.secrets import Secret
+from softphone.config.provider import Live, Provider
 from softphone.config.sound import EchoCancel, JitterBuffer, Media, Opus, Ringer, RtpPorts, Talk
 from softphone.config.trace import Hep, Trace
 from softphone.config.types import (
@@ -32,7 +30,6 @@ from softphone.config.types import (
     Seconds,
     SecondsOrZero,
     Strict,
-    is_host,
 )
 
 __all__ = [
@@ -43,6 +40,7 @@ __all__ = [
     "EchoCancel",
     "Hep",
     "JitterBuffer",
+    "Live",
     "Log",
     "Media",
     "Nat",
@@ -54,76 +52,7 @@ __all__ = [
     "Sip",
     "Talk",
     "Trace",
-    "is_loopback",
 ]
-
-
-def _api_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        valid = parts.scheme in {"http", "https"} and is_host(parts.hostname or "") and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError("expected an address such as https://api.kavkom.com, without user, query or fragment")
-    return value.rstrip("/")
-
-
-def _uuid4(value: str) -> str:
-    try:
-        parsed = UUID(value)
-    except ValueError:
-        parsed = UUID(int=0)
-    if parsed.version != 4:
-        raise ValueError(f"expected the domain's UUID (version 4, as the PBX shows it), got {value[:60]!r}")
-    return str(parsed)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this host name or address is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-class Provider(Strict):
-    """The PBX's REST API, for accounts that are pulled from it."""
-
-    api_url: Annotated[str, AfterValidator(_api_url)] = Field(
-        default="https://api.kavkom.com", description="Address of the PBX API (URL)"
-    )
-    domain_uuid: Annotated[str, AfterValidator(_uuid4)] = Field(
-        description="The customer's domain, shown where the API token is made (UUID version 4)"
-    )
-    token: Secret = Field(description="API token ({env}, {file} or {credential})")
-    refresh_s: SecondsOrZero = Field(
-        default=300, description="How often the extension list is read again; 0: at start and on command only (seconds)"
-    )
-    timeout_s: Seconds = Field(default=10, description="Longest wait for one complete answer of the API (seconds)")
-    page_size: Annotated[int, Field(strict=True, ge=1, le=5000)] = Field(
-        default=500, description="Extensions asked for in one request (1 to 5000)"
-    )
-    ca_file: ExistingFile | None = Field(
-        default=None, description="PEM file of the authorities to trust instead of the system's own (path)"
-    )
-    allow_http: bool = Field(
-        default=False,
-        description="Allow http:// to another machine, where anyone on the way reads the token (true or false)",
-    )
-
-    @property
-    def token_in_clear(self) -> bool:
-        """Whether anyone between here and the API can read the token."""
-        parts = urlsplit(self.api_url)
-        return parts.scheme == "http" and not is_loopback(parts.hostname or "")
-
-    @model_validator(mode="after")
-    def _token_stays_private(self) -> Provider:
-        if self.token_in_clear and not self.allow_http:
-            text = "http:// would send the token readable to another machine; use https://, or set allow_http: true"
-            raise merged_error(None, [(("api_url",), text)])
-        return self
 
 
 class Sip(Strict):

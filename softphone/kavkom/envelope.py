@@ -17,32 +17,44 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from softphone.errors import ProviderDown, ProviderError, ProviderRefused
+from softphone.errors import (
+    FieldsRefused,
+    ProviderDown,
+    ProviderError,
+    ProviderRefused,
+    SourceRefused,
+    SwitchRefused,
+    TokenRefused,
+)
 from softphone.kavkom.booleans import parse_bool
+from softphone.kavkom.services import PBX, Service
 
 _SHOWN_CHARS = 300
+_MAX_FIELDS = 8
 _TITLE = re.compile(rb"<title[^>]{0,200}>([^<]{0,500})", re.IGNORECASE)
 _HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body)", re.IGNORECASE)
 _TEMPORARY = frozenset((408, 425, 429))
-_TOKEN_ADVICE = (
-    "check that provider.token is complete and not revoked, that it is authorised for this route,"
-    " and that provider.domain_uuid is one of its domains"
-)
+_SOURCE_INVALID = re.compile(r"src\b.{0,3}\binvalid", re.IGNORECASE)
+_FIELDS_REQUIRED = re.compile(r"fields? required:\s*(?P<names>[\w.\[\]]+(?:\s*,\s*[\w.\[\]]+)*)", re.IGNORECASE)
+_SWITCH_ERROR = re.compile(r"-ERR\b.*")
 _TOKEN_WORDS = re.compile(r"token|unauthor|not authenticated|forbidden|permission|access denied", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One complete HTTP answer. `where` is host and path; `hide` takes the token out of any text."""
+    """One complete HTTP answer. `where` is host and path; `hide` takes the tokens out of any text."""
 
     status: int
     body: bytes
     where: str
     content_type: str = ""
     location: str = ""
+    date: str = ""
     hide: Callable[[str], str] = str
+    service: Service = PBX
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class Payload:
     data: Any
     message: str
     raw: Mapping[str, Any]
+    date: str = ""
 
 
 def read(answer: Answer) -> Payload:
@@ -61,12 +74,11 @@ def read(answer: Answer) -> Payload:
         raise _no_object(answer, trouble or f"JSON that is {_kind(body)} where an object is expected")
     failed = _says_error(body)
     if failed is None:
-        raise ProviderDown(
-            f"{answer.where} answered with a `success` that is neither true nor false", status=answer.status
-        )
+        text = f"{answer.where} answered with a `success` that is neither true nor false"
+        raise ProviderDown(text, status=answer.status, service=answer.service.name)
     if failed or not 200 <= answer.status < 300:
         raise _failure(answer, body)
-    return Payload(_data_of(body), _message_of(body, answer), body)
+    return Payload(_data_of(body), _message_of(body, answer), body, answer.date)
 
 
 def _json(answer: Answer) -> tuple[Any, str]:
@@ -97,14 +109,19 @@ def _page(body: bytes) -> str:
 
 def _no_object(answer: Answer, instead: str) -> ProviderError:
     start = f"{answer.where} answered HTTP {answer.status} with {instead}"
+    check = f"check {answer.service.url_key}"
     if 300 <= answer.status < 400:
         start = f"{answer.where} redirects to {_clean(answer.location) or 'elsewhere'} (HTTP {answer.status})"
-        return ProviderDown(answer.hide(f"{start}; check provider.api_url"), status=answer.status)
+        return _error(ProviderDown, f"{start}; {check}", answer)
     if answer.status in (401, 403):
-        return ProviderRefused(answer.hide(f"{start}; {_TOKEN_ADVICE}"), status=answer.status)
+        return _error(TokenRefused, f"{start}; {answer.service.token_advice}", answer)
     if _is_refusal(answer.status):
-        return ProviderRefused(answer.hide(f"{start}; check provider.api_url"), status=answer.status)
-    return ProviderDown(answer.hide(f"{start}; JSON was expected"), status=answer.status)
+        return _error(ProviderRefused, f"{start}; {check}", answer)
+    return _error(ProviderDown, f"{start}; JSON was expected", answer)
+
+
+def _error(kind: type[ProviderError], text: str, answer: Answer) -> ProviderError:
+    return kind(answer.hide(text), status=answer.status, service=answer.service.name)
 
 
 def _is_refusal(status: int) -> bool:
@@ -113,17 +130,37 @@ def _is_refusal(status: int) -> bool:
 
 def _failure(answer: Answer, body: Mapping[str, Any]) -> ProviderError:
     message = _message_of(body, answer)
-    fields = _fields_of(body)
-    said = "; ".join(part for part in (message, fields) if part) or "no reason given"
-    start = f"{answer.where} refused (HTTP {answer.status}): {said}"
+    fields = _fields_of(body, answer)
+    told = "; ".join(f"{name}: {text}" for name, text in fields.items())
+    said = "; ".join(part for part in (message, told) if part) or "no reason given"
     if answer.status in _TEMPORARY or answer.status >= 500:
-        text = f"{answer.where} cannot answer now (HTTP {answer.status}): {said}"
-        return ProviderDown(answer.hide(text), status=answer.status)
-    if answer.status in (401, 403) or (not fields and _TOKEN_WORDS.search(message)):
-        return ProviderRefused(answer.hide(f"{start}; {_TOKEN_ADVICE}"), status=answer.status)
-    if _is_refusal(answer.status) or 200 <= answer.status < 300:
-        return ProviderRefused(answer.hide(start), status=answer.status)
-    return ProviderDown(answer.hide(start), status=answer.status)
+        return _error(ProviderDown, f"{answer.where} cannot answer now (HTTP {answer.status}): {said}", answer)
+    start = f"{answer.where} refused (HTTP {answer.status}): {said}"
+    if not (_is_refusal(answer.status) or 200 <= answer.status < 300):
+        return _error(ProviderDown, start, answer)
+    return _refusal(answer, start, message, fields)
+
+
+def _refusal(answer: Answer, text: str, message: str, fields: dict[str, str]) -> ProviderError:
+    status, service = answer.status, answer.service.name
+    if status not in (401, 403):
+        if switch := _SWITCH_ERROR.search(message):
+            return SwitchRefused(answer.hide(text), reply=switch[0], status=status, service=service)
+        if _SOURCE_INVALID.fullmatch(message.strip(" .!")):
+            advice = f"{text}; the source extension does not exist on this domain"
+            return SourceRefused(answer.hide(advice), fields={"src": message}, status=status, service=service)
+        if named := fields or _required(message):
+            return FieldsRefused(answer.hide(text), fields=named, status=status, service=service)
+    if status in (401, 403) or _TOKEN_WORDS.search(message):
+        return _error(TokenRefused, f"{text}; {answer.service.token_advice}", answer)
+    return _error(ProviderRefused, text, answer)
+
+
+def _required(message: str) -> dict[str, str]:
+    """The fields that billing says are missing: `Fields required: domain_uuid, options`."""
+    found = _FIELDS_REQUIRED.search(message)
+    names = re.split(r"\s*,\s*", found["names"]) if found else []
+    return dict.fromkeys(names, "is required")
 
 
 def _says_error(body: Mapping[str, Any]) -> bool | None:
@@ -159,16 +196,16 @@ def _data_of(body: Mapping[str, Any]) -> Any:
 def _message_of(body: Mapping[str, Any], answer: Answer) -> str:
     for value in (body.get("message"), body.get("error")):
         if isinstance(value, str) and value.strip():
-            return answer.hide(_clean(value))
+            return answer.hide(_clean(answer.hide(value)))
     return ""
 
 
-def _fields_of(body: Mapping[str, Any]) -> str:
+def _fields_of(body: Mapping[str, Any], answer: Answer) -> dict[str, str]:
     errors = body.get("validationErrors")
     if not isinstance(errors, dict):
-        return ""
-    parts = (f"{_clean(str(key))}: {_clean(_text_of(text))}" for key, text in list(errors.items())[:8])
-    return "; ".join(parts)
+        return {}
+    named = ((_clean(answer.hide(str(key))), _clean(answer.hide(_text_of(text)))) for key, text in errors.items())
+    return dict(islice(named, _MAX_FIELDS))
 
 
 def _text_of(value: object) -> str:

@@ -18,16 +18,16 @@ _ERRNO_TEXTS = {
 }
 
 
-def explain(error: BaseException, host: str, timeout_s: float) -> str:
+def explain(error: BaseException, host: str, timeout_s: float, url_key: str = "provider.api_url") -> str:
     """One clause such as `connection refused`; holds nothing of the request."""
     if isinstance(error, TimeoutError):
         return f"timed out after {timeout_s:g} s"
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return _certificate(cause, host)
+            return _certificate(cause, host, url_key)
         if isinstance(cause, socket.gaierror):
-            return f"name {host} not found; check provider.api_url and the name service (DNS)"
+            return f"name {host} not found; check {url_key} and the name service (DNS)"
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
             return f"the TLS handshake failed ({_ssl_reason(cause)}); is it an https port?"
@@ -63,13 +63,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             waiting += current.exceptions
 
 
-def _certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
+def _certificate(error: ssl.SSLCertVerificationError, host: str, url_key: str) -> str:
     reason = error.verify_message or "not trusted"
     advice = "check this machine's clock, or ask the operator to renew it"
     if "issuer" in reason or "self-signed" in reason or "self signed" in reason:
         advice = "for a private authority give its certificate as provider.ca_file"
     elif "match" in reason:
-        advice = "check the host name in provider.api_url"
+        advice = f"check the host name in {url_key}"
     return f"the certificate of {host} is refused: {reason.rstrip('.')}; {advice}"
 
 

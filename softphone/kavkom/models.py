@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from softphone.config.secrets import Secret
 from softphone.config.types import is_host, is_sip_user
 from softphone.kavkom.booleans import parse_bool
+from softphone.kavkom.fields import plain
 
 _SECRET_NAME = re.compile(r"password|passwd|secret|token|api_?key|\bpin\b|_pin\b|credential", re.IGNORECASE)
 _MAX_DEPTH = 16
@@ -53,7 +54,20 @@ def _flag(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    return "" if value is None else _plain(str(_number_or_text(value)))
+    return "" if value is None else plain(str(_number_or_text(value)))
+
+
+def _shown(value: Any) -> Any:
+    """What we do not know of a record, for JSON: secrets hidden."""
+    if isinstance(value, Mapping):
+        return {name: _shown(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    return str(value) if isinstance(value, Secret) else value
+
+
+Extra = Annotated[Mapping[str, Any], PlainSerializer(_shown, when_used="json")]
+"""Fields that we do not know, kept as they came; texts whose names sound secret are wrapped, and hidden in JSON."""
 
 
 class Extension(BaseModel):
@@ -71,7 +85,7 @@ class Extension(BaseModel):
     password: Annotated[Secret | None, BeforeValidator(_password)] = None
     enabled: Annotated[bool | None, BeforeValidator(_flag)] = None
     description: Annotated[str, BeforeValidator(_text)] = ""
-    extra: Mapping[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
+    extra: Extra = Field(default_factory=dict, repr=False, exclude=True)
 
     @property
     def id(self) -> str:
@@ -128,14 +142,9 @@ def wrap_secrets(value: Any, name: str = "", depth: int = 0) -> Any:
     if depth > _MAX_DEPTH:
         return None
     if isinstance(value, dict):
-        return {_plain(str(key)): wrap_secrets(item, str(key), depth + 1) for key, item in value.items()}
+        return {plain(str(key)): wrap_secrets(item, str(key), depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [wrap_secrets(item, name, depth + 1) for item in value]
     if isinstance(value, str | int | float) and not isinstance(value, bool) and _SECRET_NAME.search(name):
         return Secret(str(value), "the PBX's extension list")
-    return _plain(value) if isinstance(value, str) else value
-
-
-def _plain(text: str) -> str:
-    """JSON can smuggle in half characters (lone surrogates) that no encoder would take further on."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return plain(value) if isinstance(value, str) else value

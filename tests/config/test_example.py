@@ -17,6 +17,7 @@ EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 _NOT_DEFAULT = {
     "provider.domain_uuid",
     "provider.token",
+    "provider.live",
     "accounts",
     "media.recordings_dir",
     "control.socket",
@@ -24,6 +25,8 @@ _NOT_DEFAULT = {
     "nat.stun",
     "nat.turn",
 }
+
+_LIVE = {"KAVKOM_REFRESH_TOKEN": "refresh-token", "KAVKOM_USER_UUID": "user-uuid"}
 
 
 def keys_of(model: type[BaseModel], place: str = "") -> Iterator[str]:
@@ -61,7 +64,7 @@ def test_it_loads(tmp_path: Path) -> None:
     (tmp_path / "sounds/welcome.wav").write_bytes(b"RIFF")
     copy = tmp_path / "softphone.yaml"
     copy.write_bytes(EXAMPLE.read_bytes())
-    config = load(copy, environ={"KAVKOM_TOKEN": "api-token", "TURN_PASSWORD": "turn-secret"})
+    config = load(copy, environ={"KAVKOM_TOKEN": "api-token", "TURN_PASSWORD": "turn-secret"} | _LIVE)
     assert config.provider is not None
     assert config.provider.token.reveal() == "api-token"
     assert [account.pulled for account in config.accounts] == [True, True, True, False]
