@@ -50,6 +50,17 @@ from softphone.events.handsets import (
     HandsetEvent,
     HandsetOpened,
 )
+from softphone.events.pbx import (
+    PbxCall,
+    PbxCallEvent,
+    PbxCdr,
+    PbxClickToCall,
+    PbxLiveConnected,
+    PbxLiveLost,
+    PbxWebhookCall,
+    PbxWebhookDropped,
+    PbxWebhookUnreadable,
+)
 from softphone.events.process import (
     AgentStarted,
     AgentStopping,
@@ -77,6 +88,13 @@ from softphone.events.sound import (
     RecordEnded,
     RecordStarted,
     RingerFailed,
+)
+from softphone.events.timeline import (
+    TimelineChanged,
+    TimelineClosed,
+    TimelineDifference,
+    TimelineEvent,
+    TimelineStoreFailed,
 )
 
 __all__ = [
@@ -141,6 +159,15 @@ __all__ = [
     "NatServerFailed",
     "NatServerOk",
     "NetworkChanged",
+    "PbxCall",
+    "PbxCallEvent",
+    "PbxCdr",
+    "PbxClickToCall",
+    "PbxLiveConnected",
+    "PbxLiveLost",
+    "PbxWebhookCall",
+    "PbxWebhookDropped",
+    "PbxWebhookUnreadable",
     "PlayEnded",
     "PlayStarted",
     "ProviderFailed",
@@ -148,6 +175,11 @@ __all__ = [
     "RecordEnded",
     "RecordStarted",
     "RingerFailed",
+    "TimelineChanged",
+    "TimelineClosed",
+    "TimelineDifference",
+    "TimelineEvent",
+    "TimelineStoreFailed",
     "TraceCollectorBack",
     "TraceCollectorFailed",
     "TraceLost",
