@@ -10,16 +10,17 @@ import yaml
 from softphone.lab.addresses import in_uri
 
 if TYPE_CHECKING:
+    from softphone.lab.directory import Tenant
     from softphone.lab.lab import Lab
 
 Transport = Literal["tls", "tcp", "udp"]
 
 
 def agent_config(
-    lab: Lab, extensions: Sequence[str] | None, transport: Transport, account: Mapping[str, Any]
+    lab: Lab, tenant: Tenant, extensions: Sequence[str] | None, transport: Transport, account: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Provider and accounts as `config.example.yaml` documents them. None means: all enabled extensions."""
-    numbers = [each.number for each in lab.extensions if each.enabled] if extensions is None else extensions
+    numbers = [each.number for each in tenant.extensions.values() if each.enabled] if extensions is None else extensions
     port = {"tls": lab.sip_tls_port, "tcp": lab.sip_tcp_port, "udp": lab.sip_udp_port}[transport]
     entry: dict[str, Any] = {
         "extensions": list(numbers),
@@ -31,8 +32,8 @@ def agent_config(
     entry.update(account)
     provider: dict[str, Any] = {
         "api_url": lab.api_url,
-        "domain_uuid": lab.domain_uuid,
-        "token": {"file": str(lab.token_file)},
+        "domain_uuid": tenant.uuid,
+        "token": {"file": str(lab.token_file_of(tenant))},
     }
     if lab.options.api_https:
         provider["ca_file"] = str(lab.ca_file)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALIDITY = datetime.timedelta(days=30)
+NOW = datetime.timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,37 @@ class CertificateFiles:
         return context
 
 
+class Authority:
+    """A certificate authority with a key that never leaves the process."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._certificate = _make_ca(self._key)
+
+    @property
+    def pem(self) -> bytes:
+        """What a client must trust."""
+        return _pem(self._certificate)
+
+    def write(
+        self, folder: Path, names: Sequence[str], *, stem: str = "server", ago: datetime.timedelta = NOW
+    ) -> CertificateFiles:
+        """Issue a certificate for those names into `folder`: ca.pem, `stem`.pem and `stem`.key (0600).
+
+        `ago` moves its whole time into the past.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _make_server(self._certificate, self._key, key, names, ago)
+        files = CertificateFiles(folder / "ca.pem", folder / f"{stem}.pem", folder / f"{stem}.key")
+        files.ca.write_bytes(self.pem)
+        files.certificate.write_bytes(_pem(certificate) + self.pem)
+        write_private(files.key, _key_pem(key))
+        return files
+
+
 def make_certificates(folder: Path, names: Sequence[str]) -> CertificateFiles:
     """Write ca.pem, server.pem and server.key (0600) into `folder`; `names` are host names and IP addresses."""
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _make_ca(ca_key)
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _make_server(ca, ca_key, key, names)
-    files = CertificateFiles(folder / "ca.pem", folder / "server.pem", folder / "server.key")
-    files.ca.write_bytes(_pem(ca))
-    files.certificate.write_bytes(_pem(certificate) + _pem(ca))
-    write_private(files.key, _key_pem(key))
-    return files
+    return Authority().write(folder, names)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -81,10 +102,11 @@ def _make_server(
     ca_key: ec.EllipticCurvePrivateKey,
     key: ec.EllipticCurvePrivateKey,
     names: Sequence[str],
+    ago: datetime.timedelta,
 ) -> x509.Certificate:
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     return (
-        _builder(_name(names[0]), ca.subject, key.public_key())
+        _builder(_name(names[0]), ca.subject, key.public_key(), ago)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([_alt_name(name) for name in names]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -93,8 +115,10 @@ def _make_server(
     )
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, ago: datetime.timedelta = NOW
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC) - ago
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

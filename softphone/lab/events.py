@@ -31,7 +31,17 @@ NAMES = {
     "connection_opened": "transport, source",
     "connection_closed": "transport, source",
     "garbage": "transport, source, why",
-    "api_request": "method, path, query, status",
+    "api_request": "method, path, query, status, part",
+    "line_ordered": "domain, order, options",
+    "extension_added": "domain, extension, order",
+    "did_ordered": "domain, order, country, location",
+    "did_accepted": "domain, order, number, extension",
+    "live_opened": "domain, extensions",
+    "live_refused": "code, cause",
+    "live_closed": "domain, extensions, cause",
+    "live_strange_frame": "domain, text",
+    "webhook_sent": "domain, event, call, attempt, status",
+    "webhook_failed": "domain, event, call, attempt, cause, again (whether it is tried once more)",
 }
 
 
@@ -109,6 +119,15 @@ class EventLog:
             except TimeoutError:
                 raise TimeoutError(self._not_seen(name, count, since, wanted)) from None
         return found[count - 1]
+
+    def listen(self, listener: Callable[[LabEvent], None]) -> Callable[[], None]:
+        """Call `listener` with every event from now on; returns what ends that. It must not raise, nor wait."""
+        self._listeners.add(listener)
+
+        def stop() -> None:
+            self._listeners.discard(listener)
+
+        return stop
 
     async def follow(self) -> AsyncIterator[LabEvent]:
         """Every event from now on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import shutil
 import tempfile
 import time
@@ -13,17 +12,20 @@ from typing import Any
 
 from softphone.lab import agent_config as config
 from softphone.lab.addresses import in_uri
+from softphone.lab.api.app import Service
 from softphone.lab.calls import CallRecord
-from softphone.lab.certificates import CertificateFiles, make_certificates, write_private
-from softphone.lab.directory import Directory, Extension, Tenant
+from softphone.lab.certificates import CertificateFiles, write_private
+from softphone.lab.directory import Directory, Extension, Tenant, make_tenant
 from softphone.lab.events import EventLog, LabEvent
-from softphone.lab.faults import ApiFault, FaultKind
+from softphone.lab.faults import Fault, FaultKind, FaultPlan, Part
 from softphone.lab.options import LabOptions
-from softphone.lab.rest import RestApi
+from softphone.lab.orders import DidOrder
+from softphone.lab.service_options import TenantOptions
 from softphone.lab.sip import message as sip
 from softphone.lab.sip.registrar import Binding
 from softphone.lab.sip.transport import Network
 from softphone.lab.switch import Switch
+from softphone.lab.tls import TlsKeeper
 from softphone.lab.webserver import WebServer
 
 
@@ -34,23 +36,18 @@ class Lab:
         self.options = options or LabOptions()
         self.events = EventLog()
         self.start_s = 0.0  # how long the start took
-        self.api_token = self.options.api_token or secrets.token_hex(16)
-        self._tenant = self._make_tenant()
-        self._directory = Directory(self._tenant)
-        self._directory.allow(self.api_token, self._tenant)
-        self._rest = RestApi(self._directory, self.events)
+        first, *others = self.options.all_tenants
+        self._tenant = make_tenant(first)
+        self.directory = Directory(self._tenant)
+        for each in others:
+            self.directory.add(make_tenant(each))
+        self.faults = FaultPlan(self.options.service.seed)
+        self.service = Service(self.options.service, self.directory, self.events, self.faults, lambda: self.switch)
         self._exit = contextlib.AsyncExitStack()
         self._state_dir: Path | None = None
         self._switch: Switch | None = None
         self._web: WebServer | None = None
-        self._certificates: CertificateFiles | None = None
-
-    def _make_tenant(self) -> Tenant:
-        tenant = Tenant(self.options.domain)
-        for numbers, enabled in ((self.options.extensions, True), (self.options.disabled, False)):
-            for number in numbers:
-                tenant.add(number, password=self.options.passwords.get(number, ""), enabled=enabled)
-        return tenant
+        self._tls: TlsKeeper | None = None
 
     async def __aenter__(self) -> Lab:
         began = time.perf_counter()
@@ -71,37 +68,47 @@ class Lab:
             self._exit.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._state_dir = folder
-        names = (self.options.domain, "localhost", "127.0.0.1", self.options.host)
-        self._certificates = make_certificates(folder, tuple(dict.fromkeys(names)))
-        write_private(folder / "api-token", self.api_token.encode() + b"\n")
+        domains = [tenant.domain for tenant in self.directory]
+        self._tls = TlsKeeper(folder, [*domains, "localhost", "127.0.0.1", self.options.host], self.faults)
+        for tenant in self.directory:
+            self._write_token(tenant)
+
+    def _write_token(self, tenant: Tenant) -> None:
+        write_private(self.token_file_of(tenant), tenant.api_token.encode() + b"\n")
 
     async def _open(self) -> None:
-        self._switch = Switch(self.options, self._directory, self.events)
+        self._switch = Switch(self.options, self.directory, self.events)
         self._exit.push_async_callback(self._switch.endpoint.close)
         await self._switch.endpoint.network.open(
-            self._files.server_context(), port=self.options.sip_port, tls_port=self.options.sip_tls_port
+            self.tls.server_context(), port=self.options.sip_port, tls_port=self.options.sip_tls_port
         )
         await self._open_websockets(self._switch.endpoint.network)
-        tls = self._files if self.options.api_https else None
-        self._web = WebServer(self._rest.app, self.options.host, self.options.api_port, tls)
-        self._rest.cut = self._web.cut
+        tls = self.tls if self.options.api_https else None
+        self._web = WebServer(self.service.app, self.options.host, self.options.api_port, tls)
+        self.service.connect(self._web.cut)
         self._exit.push_async_callback(self._web.stop)
-        self._exit.callback(self._rest.close)
+        self._exit.push_async_callback(self.service.close)
+        self._exit.callback(self.service.release)
         await self._web.start()
 
     async def _open_websockets(self, network: Network) -> None:
         knobs: dict[str, Any] = {"frames": self.options.ws_frames, "ping_s": self.options.ws_ping_s}
-        await network.open_websocket(self._files.server_context(), port=self.options.sip_wss_port, **knobs)
+        await network.open_websocket(self.tls.server_context(), port=self.options.sip_wss_port, **knobs)
         if self.options.sip_ws_port is not None:
             await network.open_websocket(None, port=self.options.sip_ws_port, **knobs)
 
     # where everything is
 
     @property
-    def _files(self) -> CertificateFiles:
-        if self._certificates is None:
+    def tls(self) -> TlsKeeper:
+        """The lab's certificates."""
+        if self._tls is None:
             raise RuntimeError("the lab is not running: use it inside `async with Lab() as lab`")
-        return self._certificates
+        return self._tls
+
+    @property
+    def _files(self) -> CertificateFiles:
+        return self.tls.files
 
     @property
     def switch(self) -> Switch:
@@ -109,6 +116,26 @@ class Lab:
         if self._switch is None:
             raise RuntimeError("the lab is not running: use it inside `async with Lab() as lab`")
         return self._switch
+
+    @property
+    def tenant(self) -> Tenant:
+        """The first tenant: the one that the short handles of the lab mean."""
+        return self._tenant
+
+    @property
+    def api_token(self) -> str:
+        """The first tenant's API token."""
+        return self._tenant.api_token
+
+    @property
+    def refresh_token(self) -> str:
+        """The first tenant's refresh token, for access to live events."""
+        return self._tenant.refresh_token
+
+    @property
+    def user_uuid(self) -> str:
+        """The first tenant's administrator."""
+        return self._tenant.user_uuid
 
     @property
     def domain(self) -> str:
@@ -127,9 +154,19 @@ class Lab:
         return f"{'https' if self.options.api_https else 'http'}://{in_uri(self.options.host)}:{port}"
 
     @property
+    def live_url(self) -> str:
+        """The base of the WebSocket: /calls is below it."""
+        return self.api_url.replace("http", "ws", 1)
+
+    @property
     def token_file(self) -> Path:
         """The API token, in a file that only its owner may read."""
-        return self._files.ca.with_name("api-token")
+        return self.token_file_of(self._tenant)
+
+    def token_file_of(self, tenant: Tenant) -> Path:
+        """The same of any tenant."""
+        suffix = "" if tenant is self._tenant else f"-{tenant.domain}"
+        return self._files.ca.with_name(f"api-token{suffix}")
 
     @property
     def ca_file(self) -> Path:
@@ -176,10 +213,15 @@ class Lab:
         return self._tenant.get(number)
 
     def agent_config(
-        self, extensions: Sequence[str] | None = None, *, transport: config.Transport = "tls", **account: Any
+        self,
+        extensions: Sequence[str] | None = None,
+        *,
+        tenant: Tenant | None = None,
+        transport: config.Transport = "tls",
+        **account: Any,
     ) -> dict[str, Any]:
         """A configuration with which the phone connects to this lab; `account` adds keys to its account."""
-        return config.agent_config(self, extensions, transport, account)
+        return config.agent_config(self, tenant or self._tenant, extensions, transport, account)
 
     def config_yaml(self, extensions: Sequence[str] | None = None, **account: Any) -> str:
         """The same as text."""
@@ -207,6 +249,35 @@ class Lab:
         return list(self.switch.calls.values())
 
     # what tests do to it
+
+    def add_tenant(self, options: TenantOptions) -> Tenant:
+        """Serve one more customer. Raises Conflict where the domain exists."""
+        tenant = make_tenant(options)
+        self.directory.add(tenant)
+        self._write_token(tenant)
+        self.tls.add_name(tenant.domain)
+        return tenant
+
+    def remove_tenant(self, domain: str) -> None:
+        """Serve a customer no more. Raises NotFound, Conflict for the first."""
+        tenant = self.directory.tenant(domain)
+        self.directory.remove(tenant)
+        for extension in tenant.extensions.values():
+            self.switch.endpoint.registrar.remove_all(extension, "removed")
+
+    def accept_did(self, order_id: int) -> DidOrder:
+        """Accept a number's order by hand: it is allocated and routed. Raises NotFound."""
+        order = self.service.orders.did(order_id)
+        self.service.orders.accept(self.directory.tenant(order.domain), order)
+        return order
+
+    def expire_tokens(self) -> int:
+        """Let every access token expire now; returns how many did."""
+        return self.service.tokens.expire_all()
+
+    def drop_live(self) -> int:
+        """Cut every live WebSocket; returns how many."""
+        return self.service.live.drop_all()
 
     def set_password(self, number: str, password: str) -> None:
         """Change a SIP password; the phone's next REGISTER is refused with 403."""
@@ -273,6 +344,22 @@ class Lab:
             srtp=srtp,
         )
 
+    def fault(
+        self,
+        part: Part,
+        kind: str,
+        *,
+        status: int = 500,
+        delay_s: float = 30.0,
+        times: int | None = None,
+        probability: float = 1.0,
+        path: str = "",
+    ) -> Fault:
+        """Let a part of the lab misbehave, see faults.KINDS_OF. Raises UsageError for what it cannot."""
+        return self.faults.add(
+            part, kind, status=status, delay_s=delay_s, times=times, probability=probability, path=path
+        )
+
     def api_fault(
         self,
         kind: FaultKind | None,
@@ -281,5 +368,7 @@ class Lab:
         delay_s: float = 30.0,
         times: int | None = None,
     ) -> None:
-        """Make the REST API misbehave (see faults.KINDS), `times` times or until `api_fault(None)`."""
-        self._rest.fault = ApiFault(kind, status, delay_s, times) if kind is not None else None
+        """Make the PBX API misbehave (see faults.KINDS), `times` times or until `api_fault(None)`."""
+        self.faults.clear("pbx")
+        if kind is not None:
+            self.faults.add("pbx", kind, status=status, delay_s=delay_s, times=times)

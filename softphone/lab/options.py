@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from softphone.errors import UsageError
+from softphone.lab.service_options import ServiceOptions, TenantOptions, WebhookOptions
 
 Algorithm = Literal["MD5", "SHA-256"]
 
@@ -37,7 +38,15 @@ class LabOptions:
     extensions: tuple[str, ...] = ("901", "902", "903", "904")
     disabled: tuple[str, ...] = ("909",)
     passwords: dict[str, str] = field(default_factory=dict)
-    api_token: str = ""
+    api_token: str = field(default="", repr=False)
+    domain_uuid: str = ""
+    refresh_token: str = field(default="", repr=False)
+    user_uuid: str = ""
+    webhook: WebhookOptions | None = None
+
+    # more tenants, and what the service is like to all of them
+    tenants: tuple[TenantOptions, ...] = ()
+    service: ServiceOptions = field(default_factory=ServiceOptions)
 
     # where it listens
     host: str = "127.0.0.1"  # an address, IPv4 or IPv6; media goes through the same
@@ -72,12 +81,32 @@ class LabOptions:
     outside: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        both = set(self.extensions) & set(self.disabled)
-        if both:
-            raise UsageError(f"extension {sorted(both)[0]} is named both as enabled and as disabled")
+        domains = [tenant.domain for tenant in self.all_tenants]
+        if len(set(domains)) < len(domains):
+            raise UsageError(f"two tenants of the lab have the same domain: {', '.join(domains)}")
+        for tenant in self.all_tenants:
+            both = set(tenant.extensions) & set(tenant.disabled)
+            if both:
+                raise UsageError(f"extension {sorted(both)[0]} is named both as enabled and as disabled")
         if not self.algorithms:
             raise UsageError("the lab needs at least one digest algorithm (MD5, SHA-256)")
 
     def call_headers(self, call_uuid: str) -> list[tuple[str, str]]:
         """What every INVITE of the PBX carries besides its own headers."""
         return [(self.call_uuid_header, call_uuid)] if self.call_uuid_header else []
+
+    @property
+    def all_tenants(self) -> tuple[TenantOptions, ...]:
+        """The tenant of these options, then the others."""
+        first = TenantOptions(
+            self.domain,
+            uuid=self.domain_uuid,
+            extensions=self.extensions,
+            disabled=self.disabled,
+            passwords=self.passwords,
+            api_token=self.api_token,
+            refresh_token=self.refresh_token,
+            user_uuid=self.user_uuid,
+            webhook=self.webhook,
+        )
+        return (first, *self.tenants)

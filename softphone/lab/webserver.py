@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from softphone.errors import SoftphoneError
 from softphone.lab.addresses import family
-from softphone.lab.certificates import CertificateFiles
+from softphone.lab.tls import TlsKeeper
 
 GRACE_S = 1
+MAX_FRAME = 65_536
 
 
 class _QuietServer(uvicorn.Server):
@@ -33,10 +36,19 @@ class _QuietServer(uvicorn.Server):
         yield
 
 
+class _WebSocket(WebSocketsSansIOProtocol):
+    """uvicorn takes an answered handshake (406, 401) for an unfinished one, and logs an error."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
+
+
 class WebServer:
     """Serves one ASGI application from `start` to `stop`."""
 
-    def __init__(self, app: Any, host: str, port: int, tls: CertificateFiles | None = None) -> None:
+    def __init__(self, app: Any, host: str, port: int, tls: TlsKeeper | None = None) -> None:
         self._host = host
         self._wanted_port = port
         self._tls = tls
@@ -49,15 +61,21 @@ class WebServer:
         return uvicorn.Config(
             app,
             http="h11",
-            ws="none",
+            ws=_WebSocket,
+            ws_ping_interval=None,
+            ws_max_size=MAX_FRAME,
             loop="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
-            ssl_certfile=str(self._tls.certificate) if self._tls else None,
-            ssl_keyfile=str(self._tls.key) if self._tls else None,
+            ssl_certfile=str(self._tls.files.certificate) if self._tls else None,
+            ssl_keyfile=str(self._tls.files.key) if self._tls else None,
+            ssl_context_factory=self._context if self._tls else None,
         )
+
+    def _context(self, _config: uvicorn.Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        return self._tls.server_context() if self._tls is not None else default()
 
     async def start(self) -> None:
         """Listen. Raises SoftphoneError where the port is taken."""
