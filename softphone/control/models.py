@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from softphone.control.api import DigitMethod, RecordMode
-from softphone.engine.views import AudioRoute, Described
+from softphone.engine.views import AudioRoute
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!%'*+.^_`|~-]{1,100}$")]
 """A token, RFC 3261 section 25.1."""
@@ -323,8 +323,6 @@ class Health:
 @dataclass(frozen=True, slots=True)
 class EventType:
     """A kind of event on /v1/events."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     type: str
     """The wire name."""

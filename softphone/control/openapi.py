@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from softphone import __version__
 from softphone.control.event_schemas import event_schemas, union_schema
 from softphone.control.examples import EXAMPLES
+from softphone.control.field_docs import describe
 from softphone.control.models import ProblemDocument
 from softphone.control.routes import ROUTES
 
@@ -32,6 +35,7 @@ def document() -> dict[str, Any]:
         servers=[{"url": "http://localhost", "description": "by way of the daemon's Unix socket"}],
     )
     schemas: dict[str, Any] = made["components"]["schemas"]
+    describe(schemas, _answers())
     events = event_schemas()
     schemas |= events
     schemas["Event"] = union_schema(events)
@@ -39,6 +43,14 @@ def document() -> dict[str, Any]:
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     return made
+
+
+def _answers() -> Iterator[Any]:
+    """The types of what the routes answer."""
+    for route in ROUTES:
+        if isinstance(route, APIRoute):
+            yield route.response_model
+            yield from (answer["model"] for answer in route.responses.values() if "model" in answer)
 
 
 @cache

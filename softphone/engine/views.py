@@ -7,11 +7,7 @@ seconds. No view ever carries a secret. The text below a field is its descriptio
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
-
-Described = dict[str, Any]
-"""The setting by which the OpenAPI document takes its field descriptions from here (read by pydantic, if at all)."""
-
+from typing import Any, Literal
 
 HandsetMode = Literal["listen", "talk", "whisper"]
 """How a handset takes part in a call."""
@@ -38,8 +34,6 @@ class CallCounts:
 class NativeInfo:
     """The native part of the phone."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     pjsip: str
     """PJSIP's version."""
     codecs: list[str]
@@ -51,8 +45,6 @@ class NativeInfo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderStatus:
     """How the extension list of the PBX's API fares."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     state: str
     """off, starting, ok, or failed (what was known before stays in force)."""
@@ -72,8 +64,6 @@ class ProviderStatus:
 class MediaServerView:
     """A STUN or TURN server of `nat:`."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     kind: str
     """stun or turn."""
     server: str
@@ -91,8 +81,6 @@ class MediaServerView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
     """The phone as a whole."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     version: str
     started: str
@@ -116,8 +104,6 @@ class AgentStatus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
     """An account: an address of record that registers."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     id: str
     """`username@domain`."""
@@ -161,8 +147,6 @@ class AccountView:
 class AudioRoute:
     """Where a call's sound goes to and comes from."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     route: Literal["null", "device", "file"] = "null"
     """null: nowhere (plays and recordings work all the same); device: a sound device; file: a file is what we say."""
     input: str | None = None
@@ -183,8 +167,6 @@ class AudioRoute:
 class MeterView:
     """What is measured for a call, dBFS; -96 is silence."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     interval_ms: int | None
     """How often `audio.level` is told; null: never."""
     far_dbfs: float
@@ -201,8 +183,6 @@ class MeterView:
 class SoundView:
     """How the sound of a call fares."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     device: str = ""
     """open; waiting, for a device that is not there (any more); empty where the call uses none."""
     cause: str = ""
@@ -218,8 +198,6 @@ class SoundView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnd:
     """How and why a call ended."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     reason: str
     """The one word: answered calls end by hangup, others as busy, rejected, no_answer, cancelled, lost and so on."""
@@ -238,8 +216,6 @@ class CallEnd:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathView:
     """The way that media takes."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     ice: str = ""
     """Empty where ICE is not used; negotiating, completed or failed."""
@@ -263,8 +239,6 @@ class RecordView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallView:
     """A call, running or ended in the last minutes."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     id: str
     """`c1`, `c2`, … unique in this run of the process."""
@@ -320,8 +294,6 @@ class CallView:
 class ConferenceView:
     """Calls that hear each other."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     id: str
     """`f1`, `f2`, … unique in this run of the process."""
     calls: list[str]
@@ -333,8 +305,6 @@ class ConferenceView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandsetView:
     """A browser, or another WebRTC client, as microphone and ear."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     id: str
     """`h1`, `h2`, … unique in this run of the process."""
@@ -351,8 +321,6 @@ class HandsetView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedView:
     """A call that was announced: it will be answered by itself, once."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     id: str
     """`x1`, `x2`, … unique in this run of the process."""
@@ -371,8 +339,6 @@ class ExpectedView:
 class CollectView:
     """Digits that the far end types, put together."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     id: str
     """`g1`, `g2`, … unique in this run of the process."""
     call: str
@@ -389,8 +355,6 @@ class CollectView:
 class RecordEndView:
     """A finished recording."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     record: str
     """The recording's id."""
     file: str
@@ -403,8 +367,6 @@ class RecordEndView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceView:
     """A sound device."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     name: str
     inputs: int
@@ -424,8 +386,6 @@ class DeviceView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTestView:
     """What a try of a sound device showed."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     name: str
     loudspeaker: bool

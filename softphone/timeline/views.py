@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
-
-Described = dict[str, Any]
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceView:
     """Where two sides do not agree."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     kind: str
     """One word, for programs: see docs/timeline.md."""
@@ -23,8 +19,6 @@ class DifferenceView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryView:
     """One thing that one side told."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     at: str
     """When the phone learned it."""
@@ -42,8 +36,6 @@ class EntryView:
 class PhoneSide:
     """What this phone saw."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     state: Literal["ringing", "active", "ended"]
     duration_s: float | None = None
     """From the answer to the end, as the phone counted it."""
@@ -58,8 +50,6 @@ class PhoneSide:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PbxSide:
     """What the PBX said while the call went on."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     state: str
     """ringing, active, held or finished."""
@@ -77,8 +67,6 @@ class PbxSide:
 class CdrSide:
     """What the call detail record says."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     direction: str
     number: str
     state: str
@@ -89,8 +77,6 @@ class CdrSide:
 class ClickSide:
     """The order that the call came from."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     destination: str
     recorded: bool
     """Whether the PBX records the call: those who talk must know."""
@@ -99,8 +85,6 @@ class ClickSide:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineView:
     """One call: what this phone saw, what the PBX said, and the CDR."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     id: str
     state: Literal["open", "closed"]
@@ -141,8 +125,6 @@ class TimelineView:
 class TimelinePage:
     """Timelines, the newest first."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     timelines: list[TimelineView]
     next: str | None = None
     """`before` for the page after this one; null at the end."""
@@ -151,8 +133,6 @@ class TimelinePage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineStatus:
     """How the keeping of timelines fares."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     state: str
     """ok, or failed: timelines are kept in memory only."""

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
 
 from softphone.tracing.message import clean, parts, shown
 from softphone.tracing.store import Entry
 from softphone.tracing.text import iso
 
-Described = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectorView:
     """The HEP collector."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     place: str
     """Host and port."""
@@ -33,8 +28,6 @@ class CollectorView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceStatus:
     """Whether SIP messages are traced, and what is kept of them."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     on: bool
     """Whether every message is kept."""
@@ -59,8 +52,6 @@ class TraceStatus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageView:
     """A SIP message as it travelled, before encryption or after decryption. Secrets are masked with `*`."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     seq: int
     """Counts all messages since the start."""

@@ -121,3 +121,5 @@ def test_examples_are_complete_and_valid(view: type[Any], example: dict[str, Any
 def test_fields_are_described() -> None:
     assert SCHEMAS["CallView"]["properties"]["sip_call_id"]["description"].startswith("The dialog's Call-ID")
     assert SCHEMAS["DialRequest"]["properties"]["target"]["description"] == "A number, an extension or a SIP URI."
+    assert SCHEMAS["MessageView"]["properties"]["transport"]["description"] == "udp, tcp or tls."
+    assert "description" not in SCHEMAS["AccountCounts"]["properties"]["total"]

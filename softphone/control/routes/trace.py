@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from fastapi import Depends, Query
 from starlette.responses import Response
@@ -25,7 +25,6 @@ from softphone.control.routes.base import (
     router,
     while_connected,
 )
-from softphone.engine.views import Described
 from softphone.errors import Conflict
 from softphone.tracing.ladder import MIN_WIDTH, WIDTH
 from softphone.tracing.outlets import Format, render
@@ -41,8 +40,6 @@ HINT = "switch it on with PUT /v1/trace, `softphone trace on`, or `trace: {sip: 
 @dataclass(frozen=True, slots=True)
 class TraceView:
     """SIP messages, oldest first."""
-
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
 
     messages: list[MessageView]
     last: int
