@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softphone.kavkom.auth import AccessToken, AuthApi, Verdict
+    from softphone.kavkom.billing import BillingApi
     from softphone.kavkom.http import Endpoint, Retry
     from softphone.kavkom.live import LiveCalls, LiveOptions
     from softphone.kavkom.live_items import (
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
         Unreadable,
     )
     from softphone.kavkom.models import Extension, ExtensionList
-    from softphone.kavkom.pbx import PbxApi
+    from softphone.kavkom.orders import DidOrder, DidOrderRecord, DidOrders, LineOrder
+    from softphone.kavkom.pbx import PbxApi, Progress
     from softphone.kavkom.select import Fetched, Selection, Skipped, fetch, resolve, searches
+    from softphone.kavkom.started import Killed, StartedCall
     from softphone.kavkom.tokens import AccessTokens
     from softphone.kavkom.webhook import WebhookEvent, WebhookMapping, parse_webhook
 
 _MODULES = {
     "auth": ("AccessToken", "AuthApi", "Verdict"),
+    "billing": ("BillingApi",),
     "http": ("Endpoint", "Retry"),
     "live": ("LiveCalls", "LiveOptions"),
     "live_items": (
@@ -49,8 +53,10 @@ _MODULES = {
         "Unreadable",
     ),
     "models": ("Extension", "ExtensionList"),
-    "pbx": ("PbxApi",),
+    "orders": ("DidOrder", "DidOrderRecord", "DidOrders", "LineOrder"),
+    "pbx": ("PbxApi", "Progress"),
     "select": ("Fetched", "Selection", "Skipped", "fetch", "resolve", "searches"),
+    "started": ("Killed", "StartedCall"),
     "tokens": ("AccessTokens",),
     "webhook": ("WebhookEvent", "WebhookMapping", "parse_webhook"),
 }
@@ -60,22 +66,30 @@ __all__ = [
     "AccessToken",
     "AccessTokens",
     "AuthApi",
+    "BillingApi",
     "CallState",
     "Confirmed",
     "Connected",
+    "DidOrder",
+    "DidOrderRecord",
+    "DidOrders",
     "Endpoint",
     "Extension",
     "ExtensionList",
     "Fetched",
     "Gap",
+    "Killed",
+    "LineOrder",
     "LiveCalls",
     "LiveItem",
     "LiveOptions",
     "PbxApi",
+    "Progress",
     "Reported",
     "Retry",
     "Selection",
     "Skipped",
+    "StartedCall",
     "Trouble",
     "Unreadable",
     "Verdict",

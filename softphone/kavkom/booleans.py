@@ -24,3 +24,8 @@ def parse_bool(value: object) -> bool:
 def as_digit(value: bool) -> str:
     """For `with_user`: `1` or `0`."""
     return "1" if value else "0"
+
+
+def as_word(value: bool) -> str:
+    """For `auto_answer` and `ignore_early`: the text `true` or `false`."""
+    return "true" if value else "false"

@@ -124,6 +124,10 @@ class HttpApi:
         """Host and path, as errors name them."""
         return self._base + path
 
+    def pause_s(self) -> float:
+        """The wait before something is tried once more."""
+        return self._endpoint.retry.pause_s(1)
+
     async def get(self, path: str, params: Mapping[str, str]) -> Payload:
         """A safe request: repeated when no answer or a 5xx came. Raises ProviderDown or ProviderRefused."""
         return await self._repeatedly(lambda: self._exchange(_Request("GET", path, dict(params))))
