@@ -32,9 +32,10 @@ from softphone.config.types import (
     ShardField,
     SipUser,
     Strict,
+    UrlPath,
 )
 
-Transport = Literal["tls", "tcp", "udp"]
+Transport = Literal["tls", "tcp", "udp", "wss"]
 Srtp = Literal["off", "mandatory", "prefer"]
 SrtpKeying = Literal["sdes", "dtls"]
 SrtpSuite = Literal[
@@ -62,7 +63,7 @@ SessionTimer = Literal["off", "supported", "required", "always"]
 Reliable = Literal["off", "supported", "required"]
 Replaces = Literal["accept", "refuse"]
 
-DEFAULT_PORTS: Mapping[str, int] = {"tls": 5061, "tcp": 5060, "udp": 5060}
+DEFAULT_PORTS: Mapping[str, int] = {"tls": 5061, "tcp": 5060, "udp": 5060, "wss": 443}
 
 
 class Tls(Strict):
@@ -186,11 +187,17 @@ def _some_distinct(value: tuple[str, ...]) -> tuple[str, ...]:
 class AccountSettings(Strict):
     """How an account is a phone; the same keys for pulled and for static accounts."""
 
-    transport: Transport = Field(default="tls", description="How SIP travels: tls, tcp or udp")
+    transport: Transport = Field(
+        default="tls",
+        description="How SIP travels: tls, tcp, udp, or wss (secure WebSocket, RFC 7118, with media as WebRTC has it)",
+    )
+    websocket_path: UrlPath = Field(
+        default="/", description="With transport wss: path of the WebSocket at the server, such as /ws"
+    )
     port: PortNumber | None = Field(
         default=None,
         description="Port of the registrar; default: as DNS says (SRV, RFC 3263), else 5061 for tls, 5060 for tcp and"
-        " udp",
+        " udp; for wss 443",
     )
     registrar: HostPorts = Field(
         default=(),

@@ -164,7 +164,7 @@ def _warnings(config: Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 
 def _account_warnings(account: Account) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    if account.transport == "tls" and not account.tls.verify:
+    if account.transport in ("tls", "wss") and not account.tls.verify:
         yield ("tls", "verify"), "anyone on the way can pose as the PBX"
-    if account.transport != "tls" and account.srtp != "off":
+    if account.transport not in ("tls", "wss") and account.srtp != "off":
         yield ("srtp",), f"the media keys travel readable over {account.transport}; they are private only over tls"

@@ -55,6 +55,7 @@ class ResolvedAccount:
     port: int = DEFAULT_PORTS["tls"]
     srv: bool = False
     """Whether DNS (SRV) may say where the first hop is: no port was configured."""
+    websocket_path: str = "/"
     registrar: tuple[HostPort, ...] = ()
     outbound_proxy: HostPort | None = None
     tls: Tls = Tls()
@@ -106,6 +107,8 @@ def with_settings(
     entry: int = 0,
 ) -> ResolvedAccount:
     """Joins who an account is with how its configuration entry says it should be a phone."""
+    if settings.transport == "wss":
+        settings = as_webrtc(settings)
     return ResolvedAccount(
         username=username,
         domain=domain,
@@ -116,7 +119,8 @@ def with_settings(
         entry=entry,
         transport=settings.transport,
         port=settings.port or DEFAULT_PORTS[settings.transport],
-        srv=settings.port is None,
+        srv=settings.port is None and settings.transport != "wss",
+        websocket_path=settings.websocket_path,
         registrar=settings.registrar,
         outbound_proxy=settings.outbound_proxy,
         tls=settings.tls,
@@ -145,6 +149,19 @@ def with_settings(
         nat=settings.nat,
         headers=dict(settings.headers),
     )
+
+
+WEBRTC: Mapping[str, object] = {"srtp": "mandatory", "srtp_keying": "dtls", "media": "ice"}
+"""What a wss account has that says nothing else: media as a WebRTC peer wants it (RFC 8834, RFC 8445)."""
+
+
+def as_webrtc(settings: AccountSettings) -> AccountSettings:
+    """These settings with WEBRTC where they say nothing."""
+    told, nat = settings.model_fields_set, settings.nat
+    if "media" not in nat.model_fields_set:
+        nat = nat.model_copy(update={"media": WEBRTC["media"]})
+    media = {key: WEBRTC[key] for key in ("srtp", "srtp_keying") if key not in told}
+    return settings.model_copy(update={"nat": nat, **media})
 
 
 def static_account(entry: Account, index: int) -> ResolvedAccount | None:

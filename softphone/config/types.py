@@ -243,3 +243,12 @@ _RESERVED = frozenset(
     " proxy-authorization require supported allow expires f t v i m l c k".split()
 )
 HeaderName = Annotated[str, AfterValidator(_header_name)]
+
+
+def _url_path(text: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*", text):
+        raise ValueError("expected a path that begins with a slash, such as /ws")
+    return text
+
+
+UrlPath = Annotated[str, AfterValidator(_url_path)]

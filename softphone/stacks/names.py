@@ -34,13 +34,17 @@ SERVICES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-class LookupFailed(SipError):
-    """The name leads nowhere. `cause` and `advice` are for people."""
+class NoWay(SipError):
+    """A server cannot be reached. `cause` and `advice` are for people."""
 
     def __init__(self, cause: str, advice: str) -> None:
         super().__init__(f"{cause}; {advice}")
         self.cause = cause
         self.advice = advice
+
+
+class LookupFailed(NoWay):
+    """The name leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from softphone.stacks.base import (
     Replaced,
     Which,
 )
-from softphone.stacks.names import LookupFailed
+from softphone.stacks.names import LookupFailed, NoWay
 from softphone.stacks.pjsip import messages, nat, sdp
 from softphone.stacks.pjsip.failures import Fault, status_fault, text_fault
 from softphone.stacks.pjsip.hop import Hop, callback
@@ -38,11 +39,12 @@ from softphone.stacks.pjsip.leg import PjLeg
 from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.native_call import NativeCall
 from softphone.stacks.pjsip.registrars import Registrars, Target, find_targets
-from softphone.stacks.pjsip.settings import Way, account_config, tls_name
+from softphone.stacks.pjsip.settings import Way, account_config, pjsip_transport, route, tls_name
 from softphone.stacks.pjsip.where import local_address
 
 if TYPE_CHECKING:
     from softphone.stacks.pjsip.stack import PjStack
+    from softphone.stacks.pjsip.wss import Tunnel
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +146,8 @@ class PjAccount:
         self._registrars = Registrars()
         self._looking: asyncio.Task[None] | None = None
         self._pin = stack.take_pin()
+        self._alias = f"{secrets.token_hex(6)}.invalid"
+        self._tunnel: Tunnel | None = None
         self._fresh = False
         self._last_fault: Fault | None = None
         self._closed = False
@@ -162,7 +166,7 @@ class PjAccount:
         target = self._registrars.current
         version = target.version if target else self._stack.versions[0]
         transport = self._stack.transports.of(self.settings, version)
-        way = Way(transport, target.local if target else "", self._pin, version, self._fresh)
+        way = Way(transport, target.local if target else "", self._pin, version, self._fresh, self._alias)
         return account_config(self.settings, self._stack.options, way)
 
     # ---- registration
@@ -182,9 +186,9 @@ class PjAccount:
             before = self._registrars.current
             if which != "next" or (target := self._registrars.next()) is None:
                 target = self._registrars.begin(await self._find(), which)
-            self._aim(before, target)
+            await self._aim(before, target)
             self.native.setRegistration(True)
-        except LookupFailed as failure:
+        except NoWay as failure:
             self._failed(0, "", failure.cause, failure.advice)
         except pj.Error as error:
             if error.status != _EBUSY:
@@ -194,11 +198,33 @@ class PjAccount:
     async def _find(self) -> list[Target]:
         return await find_targets(self._stack.names, self.settings, self._stack.versions)
 
-    def _aim(self, before: Target | None, target: Target) -> None:
+    async def _aim(self, before: Target | None, target: Target) -> None:
         """Pins the account's first hop to this address; a changed local address goes into the account's settings."""
-        pj.pinAddress(tls_name(self.settings), self._pin, self.settings.transport, target.address, target.port)
+        address, port = target.address, target.port
+        if self.settings.transport == "wss":
+            address, port = await self._open_tunnel(target)
+        pj.pinAddress(tls_name(self.settings), self._pin, pjsip_transport(self.settings), address, port)
         if before is None or (before.local, before.version) != (target.local, target.version):
             self._modify()
+
+    async def _open_tunnel(self, target: Target) -> tuple[str, int]:
+        """Where PJSIP finds our own end of the WebSocket to `target`. Raises WebSocketFault."""
+        from softphone.stacks.pjsip import wss
+
+        if self._tunnel is None:
+            sip = self._stack.options.sip
+            pace = wss.Pace(
+                min(wss.OPEN_S, 0.75 * sip.register_timeout_s), sip.probe_s, sip.probe_timeout_s, sip.user_agent
+            )
+            way = f"<{route(self.settings, self._pin)}>"
+            self._tunnel = wss.Tunnel(self.settings.id, self._alias, way, pace, self.tunnel_lost)
+        return wss.LOOPBACK, await self._tunnel.open(wss.endpoint(self.settings, target))
+
+    def tunnel_lost(self, cause: str) -> None:
+        """The WebSocket has ended. PJSIP's connection to it is closed already; what waited for an answer there fails."""
+        self._transport = 0
+        self._last_fault = Fault(cause, "the connection is opened again by itself")
+        self._report(ConnectionLost(cause))
 
     def _modify(self) -> None:
         self.native.modify(self._config())
@@ -249,10 +275,10 @@ class PjAccount:
     async def _prepare(self, done: Callable[[], None] | None) -> None:
         try:
             before = self._registrars.current
-            self._aim(before, self._registrars.begin(await self._find(), "same"))
+            await self._aim(before, self._registrars.begin(await self._find(), "same"))
             if done is not None:
                 done()
-        except LookupFailed as failure:
+        except NoWay as failure:
             self._failed(0, "", failure.cause, failure.advice)
 
     def on_answer(self, answer: _Answer) -> None:
@@ -327,6 +353,8 @@ class PjAccount:
     def reset_connection(self) -> None:
         if self.settings.transport == "udp":
             return  # one socket serves all accounts, and there is no link that could be dead
+        if self._tunnel is not None:
+            self._tunnel.reset()
         pj.closeAccountTransport(self.native.getId())
 
     def transport_gone(self, key: int, cause: str) -> None:
@@ -347,26 +375,31 @@ class PjAccount:
         out = sdp.narrow(text, list(self.settings.codecs))
         if offer and self.settings.srtp == "prefer":
             out = sdp.offer_secure(out) if secure else sdp.offer_plain(out)
-        return out
+        return sdp.for_webrtc(out) if self.settings.transport == "wss" else out
 
     def invite(self, invite: OutgoingInvite, sink: LegSink) -> PjLeg:
         leg = PjLeg(self, self.hop)
         leg.listen(sink)
-        if self._registrars.current is None:
+        if self._registrars.current is None or self._is_cut_off:
             self._tasks.spawn(self._invite_later(leg, invite), "look up the first hop of a call")
         else:
             leg.dial(invite)
         self._legs.add(leg)
         return leg
 
+    @property
+    def _is_cut_off(self) -> bool:
+        """Whether there is no WebSocket where one is needed."""
+        return self.settings.transport == "wss" and not (self._tunnel is not None and self._tunnel.up)
+
     async def _invite_later(self, leg: PjLeg, invite: OutgoingInvite) -> None:
         """An account that does not register may be asked for a call before its first hop has been found."""
         try:
             targets = await self._find()
-            if self._registrars.current is None:
-                self._aim(None, self._registrars.begin(targets, "same"))
+            if (before := self._registrars.current) is None or self._is_cut_off:
+                await self._aim(before, self._registrars.begin(targets, "same"))
             leg.dial(invite)
-        except LookupFailed as failure:
+        except NoWay as failure:
             leg.fail(failure.cause)
         except SipError as error:
             leg.fail(str(error))
@@ -404,6 +437,8 @@ class PjAccount:
         users = {NameAddr(called).user.casefold(), NameAddr.parse(to).user.casefold()}
         if self.settings.username.casefold() in users:
             return True
+        if self._tunnel is not None and self._tunnel.is_end(source):
+            return True
         return self._registrars.knows(source.rpartition(":")[0].strip("[]"))
 
     def on_transferred(self, call: NativeCall, origin: PjLeg | None, target: str, sip_call_id: str) -> None:
@@ -440,13 +475,15 @@ class PjAccount:
     async def destroy(self) -> None:
         """Takes the account off PJSIP. Its legs are over, or will never be heard of again."""
         await self._tasks.close()
+        if self._tunnel is not None:
+            await self._tunnel.close()
         for handle in self._timers:
             handle.cancel()
         native, self.native = self.native, None
         if native is None:
             return
         native.let_go()
-        pj.unpinAddress(tls_name(self.settings), self._pin, self.settings.transport)
+        pj.unpinAddress(tls_name(self.settings), self._pin, pjsip_transport(self.settings))
         self._stack.give_back_pin(self._pin)
         # Its end is here and now: a destructor that runs later would delete whatever account has this number then
         with contextlib.suppress(pj.Error):

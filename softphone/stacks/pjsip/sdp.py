@@ -50,6 +50,21 @@ def _of_payload(line: str, payloads: set[str]) -> bool:
     return bool(match and match[1] in payloads)
 
 
+def for_webrtc(sdp: str) -> str:
+    """What a WebRTC peer looks for and PJSIP leaves out: the profile with feedback (RFC 5764 section 8), a name for
+    each section (a=mid, RFC 5888), and which of them share a transport: none, so no BUNDLE group."""
+    first, *sections = _sections(sdp)
+    return first + "".join(_webrtc_section(section, place) for place, section in enumerate(sections))
+
+
+def _webrtc_section(section: str, place: int) -> str:
+    media, rest = _first_line(section)
+    media = media.replace(" UDP/TLS/RTP/SAVP ", " UDP/TLS/RTP/SAVPF ")
+    if "UDP/TLS/" in media and not re.search(r"(?m)^a=mid:", rest):
+        rest += f"a=mid:{place}\r\n"
+    return media + "\r\n" + rest
+
+
 def offer_secure(sdp: str) -> str:
     """Turns an RTP/AVP section that carries a=crypto into RTP/SAVP (RFC 4568): SRTP or nothing.
 

@@ -10,7 +10,6 @@ import pjsua2 as pj
 
 from softphone.addresses import SipUri
 from softphone.config.model import Media, Sip
-from softphone.config.nat import AccountNat
 from softphone.config.resolved import ResolvedAccount
 from softphone.stacks.pjsip.securing import srtp_settings
 
@@ -115,7 +114,7 @@ class Way:
 
     `version`: 4 or 6, of SIP and so of media: PBXs that speak SIP over one of them speak RTP over the same.
     `pin`: the number under which the account's first hop is pinned; `fresh` is turned over to make PJSIP forget the
-    REGISTER that is under way.
+    REGISTER that is under way. `alias`: with wss, what we are called where an address would stand.
     """
 
     transport: int
@@ -123,6 +122,7 @@ class Way:
     pin: int
     version: int = 4
     fresh: bool = False
+    alias: str = ""
 
 
 def account_config(account: ResolvedAccount, options: StackOptions, way: Way) -> Any:
@@ -130,17 +130,19 @@ def account_config(account: ResolvedAccount, options: StackOptions, way: Way) ->
     config = pj.AccountConfig()
     config.idUri = _identity(account)
     _registration(config.regConfig, account)
+    if account.transport == "wss":
+        _websocket(config, account, options, way)
     # Both mean the account's own route, since there is no other; PJSIP drops its registration client when it changes
     config.regConfig.proxyUse = _ACCOUNT_ROUTE | (_COMMON_ROUTE if way.fresh else 0)
     sip = config.sipConfig
     sip.transportId = way.transport
-    sip.proxies.append(_route(account, way.pin))
+    sip.proxies.append(route(account, way.pin))
     for algorithm in (pj.PJSIP_AUTH_ALGORITHM_MD5, pj.PJSIP_AUTH_ALGORITHM_SHA256):
         sip.authCreds.append(_credential(account, algorithm))
     _call_settings(config.callConfig, account)
     config.mwiConfig.enabled = False
     nat = config.natConfig
-    _nat(nat, account.nat)
+    _nat(nat, account)
     nat.udpKaIntervalSec = math.ceil(options.sip.keepalive_s)
     # PJSIP's own way to learn the port of a connection looks the domain's name up, on our thread, and connects there
     nat.contactUseSrcPort = 0
@@ -154,14 +156,29 @@ def account_config(account: ResolvedAccount, options: StackOptions, way: Way) ->
 _ALWAYS = 2  # also where only the port differs, and for private addresses
 
 
-def _nat(config: Any, nat: AccountNat) -> None:
+def _nat(config: Any, account: ResolvedAccount) -> None:
     """What PJSIP's own account configuration holds of NAT; the rest is in nat.py."""
+    nat = account.nat
     config.sipStunUse = config.mediaStunUse = pj.PJSUA_STUN_USE_DISABLED  # PJSIP would look names up while calls wait
     config.iceEnabled = nat.media != "off"  # also for stun and turn: this transport asks the servers without blocking
     config.iceTrickle = _TRICKLE[nat.trickle if nat.media == "ice" else "off"]
     config.iceAggressiveNomination = nat.nomination == "aggressive"
     config.iceAlwaysUpdate = False  # only where the agreed address is not the one in the SDP (RFC 8839 section 4.4)
-    config.contactRewriteUse = _ALWAYS if nat.contact_rewrite else 0
+    config.contactRewriteUse = _ALWAYS if nat.contact_rewrite and account.transport != "wss" else 0
+    config.viaRewriteUse = int(account.transport != "wss")
+
+
+def _websocket(config: Any, account: ResolvedAccount, options: StackOptions, way: Way) -> None:
+    """Contact as RFC 7118 has it: a name that leads nowhere, since there is no way to us but our connection."""
+    outbound = account.outbound != "off"
+    uri = SipUri(way.alias, account.username, params={"transport": "ws"} | ({"ob": ""} if outbound else {}))
+    config.sipConfig.contactForced = f"<{uri}>"
+    if outbound and options.instance:
+        config.regConfig.contactParams = f';reg-id=1;+sip.instance="<{options.instance}>"'
+        supported = pj.SipHeader()
+        supported.hName, supported.hValue = "Supported", "path, outbound"
+        config.regConfig.headers.append(supported)
+    config.mediaConfig.rtcpMuxEnabled = True
 
 
 _COMMON_ROUTE, _ACCOUNT_ROUTE = 1, 2  # PJSUA_REG_USE_OUTBOUND_PROXY, PJSUA_REG_USE_ACC_PROXY
@@ -194,12 +211,17 @@ def tls_name(account: ResolvedAccount) -> str:
     return account.tls.server_name or account.domain
 
 
-def _route(account: ResolvedAccount, pin: int) -> str:
+def pjsip_transport(account: ResolvedAccount) -> str:
+    """How PJSIP speaks SIP for this account: over TCP to our own end of its WebSocket."""
+    return "tcp" if account.transport == "wss" else account.transport
+
+
+def route(account: ResolvedAccount, pin: int) -> str:
     """The first hop as a route that stays out of the message.
 
     Its host is the TLS name. Its port is none: with the name it is what the real address and port are pinned under.
     """
-    uri = SipUri(tls_name(account), "", pin, params={"transport": account.transport, "lr": "", "hide": ""})
+    uri = SipUri(tls_name(account), "", pin, params={"transport": pjsip_transport(account), "lr": "", "hide": ""})
     return f"<{uri}>"
 
 

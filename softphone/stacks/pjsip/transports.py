@@ -34,6 +34,7 @@ class Transports:
         self._endpoint: Any = None
         self._plain: dict[tuple[str, int], int] = {}
         self._tls: dict[tuple[str, bool, int], int] = {}
+        self._tunnels: int | None = None
         self.versions: tuple[int, ...] = ()
         """The IP versions that we speak: 4, 6 or both."""
 
@@ -71,12 +72,20 @@ class Transports:
 
     def of(self, account: ResolvedAccount, version: int) -> int:
         """The transport for this account. Raises SoftphoneError where there can be none."""
+        if account.transport == "wss":
+            return self._to_tunnels()
         if account.transport != "tls":
             return self._plain[account.transport, version]
         key = (str(account.tls.ca_file or ""), account.tls.verify, version)
         if key not in self._tls:
             self._tls[key] = self._open_tls(account, version)
         return self._tls[key]
+
+    def _to_tunnels(self) -> int:
+        """For the way to our own ends of WebSockets, whatever addresses we otherwise use."""
+        if self._tunnels is None:
+            self._tunnels = int(self._endpoint.transportCreate(_KINDS["tcp", 4], transport_config("127.0.0.1", 0)))
+        return self._tunnels
 
     def _open_tls(self, account: ResolvedAccount, version: int) -> int:
         address = bind_address(self._options, version)
