@@ -92,7 +92,7 @@ async def open_websocket(
     proxy = _proxy(server)
     way: dict[str, Any] = {} if proxy else {"host": server.address, "port": server.port}
     try:
-        return await _Connect(
+        socket = await _Connect(
             server.proxied_url if proxy else server.url,
             subprotocols=[SUBPROTOCOL],
             ssl=_context(server),
@@ -110,6 +110,10 @@ async def open_websocket(
         )
     except (OSError, InvalidHandshake, ValueError) as error:  # TimeoutError and ssl.SSLError are OSErrors
         raise fault_of(error, server, open_s) from None
+    if socket.subprotocol != SUBPROTOCOL:
+        socket.transport.abort()
+        raise _another_service(server)
+    return socket
 
 
 def _context(server: Endpoint) -> ssl.SSLContext:
@@ -147,10 +151,7 @@ def fault_of(error: Exception, server: Endpoint, open_s: float = OPEN_S) -> WebS
         case ProxyError():
             return WebSocketFault(f"the proxy of the environment gives no way: {error}", "check https_proxy, no_proxy")
         case NegotiationError():
-            return WebSocketFault(
-                f"{server.url} speaks WebSocket, but not SIP over it (no subprotocol sip)",
-                "check `websocket_path` and the port; the PBX may have another service there",
-            )
+            return _another_service(server)
         case InvalidHandshake() | EOFError():
             return WebSocketFault(
                 f"{where} does not speak WebSocket: {_short(error)}", "check port and transport of the account"
@@ -169,6 +170,13 @@ def fault_of(error: Exception, server: Endpoint, open_s: float = OPEN_S) -> WebS
         case OSError():
             return _unreachable(error, where)
     return WebSocketFault(f"no WebSocket to {where}: {_short(error)}", "check host, port and `websocket_path`")
+
+
+def _another_service(server: Endpoint) -> WebSocketFault:
+    return WebSocketFault(
+        f"{server.url} speaks WebSocket, but not SIP over it (no subprotocol sip)",
+        "check `websocket_path` and the port; the PBX may have another service there",
+    )
 
 
 def _refused(error: InvalidStatus, server: Endpoint) -> WebSocketFault:

@@ -208,12 +208,14 @@ class Phones:
 
     def provisioned(self, *extensions: str, transport: str = "tls", sip: Json | None = None, **account: Any) -> Phone:
         """A phone with these extensions of the API, registering with Asterisk; `account` is their configuration."""
-        ports = {"tls": self._asterisk.tls_port, "tcp": self._asterisk.tcp_port, "udp": self._asterisk.udp_port}
+        pbx = self._asterisk
+        ports = {"tls": pbx.tls_port, "tcp": pbx.tcp_port, "udp": pbx.udp_port, "wss": pbx.ports.wss}
         settings = {
             "extensions": list(extensions),
             "transport": transport,
             "registrar": f"127.0.0.1:{ports[transport]}",
-            "tls": {"ca_file": str(self._asterisk.ca_file)},
+            "tls": {"ca_file": str(pbx.ca_file)},
+            "websocket_path": "/ws",
         }
         provider = {
             "api_url": self._api.url,

@@ -213,15 +213,14 @@ class PjAccount:
 
         if self._tunnel is None:
             sip = self._stack.options.sip
-            pace = wss.Pace(
-                min(wss.OPEN_S, 0.75 * sip.register_timeout_s), sip.probe_s, sip.probe_timeout_s, sip.user_agent
+            pace = wss.Pace(0.75 * sip.register_timeout_s, sip.probe_s, sip.probe_timeout_s, sip.user_agent)
+            self._tunnel = wss.Tunnel(
+                self.settings.id, self._alias, route(self.settings, self._pin), pace, self.tunnel_lost
             )
-            way = f"<{route(self.settings, self._pin)}>"
-            self._tunnel = wss.Tunnel(self.settings.id, self._alias, way, pace, self.tunnel_lost)
         return wss.LOOPBACK, await self._tunnel.open(wss.endpoint(self.settings, target))
 
     def tunnel_lost(self, cause: str) -> None:
-        """The WebSocket has ended. PJSIP's connection to it is closed already; what waited for an answer there fails."""
+        """The WebSocket has ended. PJSIP's connection to it is closed already, so what waits for an answer fails."""
         self._transport = 0
         self._last_fault = Fault(cause, "the connection is opened again by itself")
         self._report(ConnectionLost(cause))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from softphone.aio import Tasks
 from softphone.config.resolved import ResolvedAccount
@@ -23,7 +24,7 @@ from softphone.stacks.pjsip.ours import is_ours
 from softphone.stacks.pjsip.registrars import Target
 from softphone.stacks.pjsip.settings import tls_name
 from softphone.stacks.pjsip.wssip import Malformed, Message, Rewriting, Stream, messages_of
-from softphone.stacks.websocket import OPEN_S, Endpoint, open_websocket
+from softphone.stacks.websocket import Endpoint, open_websocket
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,13 @@ _KEEPALIVE = "\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long to wait for the server. `ping_s` 0: no pings."""
+    """How long to wait for the server. `ping_s` 0: no pings. A REGISTER has to wait for the opening: so `open_s` is
+    less than it may take, and the cause is told."""
 
-    open_s: float = OPEN_S
-    ping_s: float = 20.0
-    pong_s: float = 8.0
-    user_agent: str = ""
+    open_s: float
+    ping_s: float
+    pong_s: float
+    user_agent: str
 
 
 def endpoint(account: ResolvedAccount, target: Target) -> Endpoint:
@@ -236,16 +238,12 @@ class _Link:
 
 def _ending(socket: ClientConnection) -> str:
     """Why a WebSocket ended, for a person."""
-    code, reason = socket.close_code, (socket.close_reason or "").strip()
-    if code == 1011 and "ping timeout" in reason:
+    ours, theirs = socket.protocol.close_sent, socket.protocol.close_rcvd
+    if theirs is None and ours is not None and "ping timeout" in ours.reason:
         return "the server has not answered a WebSocket ping: the connection is dead"
-    if code == 1009 and not _by_server(socket):
+    if theirs is None and ours is not None and ours.code == CloseCode.MESSAGE_TOO_BIG:
         return "the server sent a message longer than any SIP message"
-    if code is None or code == 1006:
+    if theirs is None:
         return "the connection was cut"
-    words = "".join(c if c.isprintable() else " " for c in reason)
-    return f"the server closed the WebSocket (code {code}{': ' + words if words else ''})"
-
-
-def _by_server(socket: ClientConnection) -> bool:
-    return bool(socket.protocol.close_rcvd_then_sent)
+    reason = "".join(c if c.isprintable() else " " for c in theirs.reason).strip()
+    return f"the server closed the WebSocket (code {theirs.code}{': ' + reason if reason else ''})"

@@ -219,7 +219,7 @@ class Rewriting:
         via.value = match[1] + b"WSS " + self.host.encode() + kept + others
 
     def _give_back(self, via: Header) -> None:
-        """The far end's own Via, without what PJSIP has noted in it: an address of this machine tells nobody anything."""
+        """The far end's own Via, without what PJSIP has noted in it: this machine's loopback tells nobody anything."""
         match = _VIA.match(via.value)
         if match is None:
             return
@@ -232,7 +232,7 @@ class Rewriting:
         via = message.first(b"via")
         if via is not None and not message.is_request:
             self._take_back(via)
-        if message.method in _DIALOGS:
+        if message.method in _DIALOGS and (message.is_request or message.start[8:9] in b"12"):
             self._route_by_us(message)
         message.tell_length()
         return message
