@@ -51,6 +51,7 @@ from softphone.engine.views import (
     ConferenceView,
     DeviceView,
     ExpectedView,
+    ListenerView,
     NativeInfo,
     ProviderStatus,
     RecordEndView,
@@ -91,6 +92,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
         self._tasks = Tasks("agent")
         self._state = "starting"
         self._started_s = time.time()
+        self.listeners: list[ListenerView] = []
         self._ids: Counter[str] = Counter()
         self._calls: dict[str, Call] = {}
         self._ended: OrderedDict[str, tuple[float, CallView]] = OrderedDict()
@@ -149,7 +151,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
         successor = Provisioner(config, self.bus, self._apply)
         later = [
             name
-            for name in ("sip", "calls", "media", "quality", "control", "log")
+            for name in ("sip", "calls", "media", "quality", "control", "web", "log")
             if getattr(config, name) != getattr(self._started_with, name)
         ]
         before, self.config, self._provisioner = self._provisioner, config, successor
@@ -575,6 +577,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
             provider=self._provisioner.status(),
             native=NativeInfo(**native),
             nat=self._nat.views(),
+            listeners=list(self.listeners),
             problems=self._problems(),
         )
 

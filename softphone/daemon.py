@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from softphone import events
 from softphone.aio import Tasks, Timers
@@ -29,6 +30,9 @@ from softphone.telemetry.event_log import log_events
 from softphone.telemetry.journal import CallJournal
 from softphone.telemetry.logging import Logging, configure
 from softphone.wiring import build
+
+if TYPE_CHECKING:
+    from softphone.web import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ class Daemon:
         self._control = ControlServer(
             self._agent, config.control.socket, config.control.group, config.control.mode_bits
         )
+        self._web = self._page()
         self._tasks = Tasks("daemon")
         self._timers = Timers()
         self._stop_asked = asyncio.Event()
@@ -90,6 +95,8 @@ class Daemon:
         try:
             await self._control.start()  # first: it finds out whether another daemon runs
             self._keep_journal()
+            if self._web is not None:
+                await self._web.start()  # before anything is registered: a port that is taken ends the start
             await self._agent.start()
             systemd.notify("READY=1")
             self._start_watchdog()
@@ -98,6 +105,14 @@ class Daemon:
         finally:
             await self._shut_down()
         return EXIT_OK
+
+    def _page(self) -> WebServer | None:
+        """The listener for browsers; without `web:` not even its code is loaded."""
+        if self._config.web is None:
+            return None
+        from softphone.web import WebServer
+
+        return WebServer(self._agent, self._config.web, default_state() / "web")
 
     # ---- the end
 
@@ -108,6 +123,8 @@ class Daemon:
 
     async def _shut_down(self) -> None:
         await self._drain(self._config.calls.drain_s)
+        if self._web is not None:
+            await self._web.stop()  # not before: those who talk by a browser may finish, too
         await self._agent.stop()
         await self._control.stop()
         self._timers.close()
@@ -153,6 +170,8 @@ class Daemon:
         later = await self._agent.reload(config)
         if later:
             log.warning("changes of %s take effect at the next start", ", ".join(later))
+        if self._web is not None:
+            await self._web.renew()
 
     # ---- systemd, and what must not be logged
 
@@ -160,6 +179,8 @@ class Daemon:
         """Those that no account brings along."""
         for secret in config.provider.secrets if config.provider else ():
             self._logging.redact.add(secret)
+        if config.web:
+            self._logging.redact.add(config.web.token)
         if config.trace.hep and config.trace.hep.auth_key:
             self._logging.redact.add(config.trace.hep.auth_key)
 

@@ -31,6 +31,7 @@ from softphone.config.types import (
     SecondsOrZero,
     Strict,
 )
+from softphone.config.web import Web
 
 __all__ = [
     "Account",
@@ -52,6 +53,7 @@ __all__ = [
     "Sip",
     "Talk",
     "Trace",
+    "Web",
 ]
 
 
@@ -199,6 +201,7 @@ class Config(Strict):
     quality: Quality = Field(default=Quality(), description="How calls sound, by estimate: when to tell")
     ringer: Ringer = Field(default=Ringer(), description="How incoming calls are heard before anybody answers them")
     control: Control = Field(default_factory=lambda: Control(), description="The local control API")
+    web: Web | None = Field(default=None, description="The page that makes a browser a handset; default: none")
     trace: Trace = Field(default=Trace(), description="SIP messages for finding out what went wrong")
     log: Log = Field(default=Log(), description="What the daemon writes about itself")
 

@@ -68,6 +68,11 @@ class Secret:
             raise ConfigError(f"the secret from {self.source} was not read")
         return self.__value
 
+    @property
+    def readable(self) -> bool:
+        """Whether it was read, not only located."""
+        return self.__value is not None
+
     def __repr__(self) -> str:
         return f"Secret({HIDDEN})"
 

@@ -97,6 +97,7 @@ def _line(value: str) -> str:
 
 
 Host = Annotated[str, AfterValidator(_host)]
+Address = Annotated[str, AfterValidator(_address)]
 BindAddresses = Annotated[
     tuple[str, ...],
     BeforeValidator(_bind),

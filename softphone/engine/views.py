@@ -79,6 +79,20 @@ class MediaServerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerView:
+    """A place of the network where this phone answers others than the PBX."""
+
+    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
+
+    name: str
+    """The part of the configuration that asked for it, such as web."""
+    url: str
+    """Where it is, with the port in use."""
+    fingerprint: str = ""
+    """SHA-256 of its certificate, as browsers show it; empty without TLS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
     """The phone as a whole."""
 
@@ -97,6 +111,8 @@ class AgentStatus:
     native: NativeInfo
     nat: list[MediaServerView] = field(default_factory=list)
     """The STUN and TURN servers, and whether they answer."""
+    listeners: list[ListenerView] = field(default_factory=list)
+    """Where the phone answers others than the PBX."""
     problems: list[str] = field(default_factory=list)
     """What is wrong now, one plain sentence each."""
 

@@ -24,9 +24,13 @@ _NOT_DEFAULT = {
     "trace.hep",
     "nat.stun",
     "nat.turn",
+    "web.token",
 }
 
 _LIVE = {"KAVKOM_REFRESH_TOKEN": "refresh-token", "KAVKOM_USER_UUID": "user-uuid"}
+
+
+WEB_TOKEN = {"SOFTPHONE_WEB_TOKEN": "a web token of length"}
 
 
 def keys_of(model: type[BaseModel], place: str = "") -> Iterator[str]:
@@ -64,7 +68,7 @@ def test_it_loads(tmp_path: Path) -> None:
     (tmp_path / "sounds/welcome.wav").write_bytes(b"RIFF")
     copy = tmp_path / "softphone.yaml"
     copy.write_bytes(EXAMPLE.read_bytes())
-    config = load(copy, environ={"KAVKOM_TOKEN": "api-token", "TURN_PASSWORD": "turn-secret"} | _LIVE)
+    config = load(copy, environ={"KAVKOM_TOKEN": "api-token", "TURN_PASSWORD": "turn-secret"} | _LIVE | WEB_TOKEN)
     assert config.provider is not None
     assert config.provider.token.reveal() == "api-token"
     assert [account.pulled for account in config.accounts] == [True, True, True, False]
@@ -103,7 +107,7 @@ def test_the_values_shown_are_the_defaults() -> None:
         for name, info in type(section).model_fields.items()
         if getattr(section, name) != info.get_default(call_default_factory=True, validated_data={})
     }
-    parts = {"provider", "media", "control", "trace", "nat"}  # those with such a key inside
+    parts = {"provider", "media", "control", "trace", "nat", "web"}  # those with such a key inside
     assert different == _NOT_DEFAULT | parts
 
 

@@ -43,8 +43,14 @@ def facts(found: Mapping[str, Any]) -> dict[str, str]:
         "PBX API": _provider(found["provider"]),
         "native": ", ".join(p for p in (_named("PJSIP", native["pjsip"]), native["openssl"]) if p),
         "codecs": ", ".join(native["codecs"]),
+        "listeners": "\n".join(_listener(each) for each in found.get("listeners", [])),
         "problems": "\n".join(found["problems"]),
     }
+
+
+def _listener(found: Mapping[str, Any]) -> str:
+    seal = f", certificate SHA-256 {found['fingerprint']}" if found["fingerprint"] else ""
+    return f"{found['name']} at {found['url']}{seal}"
 
 
 def _named(name: str, version: str) -> str:

@@ -36,6 +36,9 @@ def _judged(status: dict[str, Any], accounts: list[dict[str, Any]]) -> Iterator[
     else:
         why = "; ".join(status["problems"]) or status["state"]
         yield RUNNING.fail("state", f"not ready: {why}", "see the accounts below, or `softphone status`")
+    for each in status.get("listeners", []):
+        seal = f", certificate SHA-256 {each['fingerprint']}" if each["fingerprint"] else ""
+        yield RUNNING.ok(each["name"], f"answers at {each['url']}{seal}")
     failed = [account for account in accounts if account["state"] == "failed"]
     for account in failed:
         answer = f" ({account['code']} {account['reason']})" if account["code"] else ""
