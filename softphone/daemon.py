@@ -170,8 +170,14 @@ class Daemon:
         later = await self._agent.reload(config)
         if later:
             log.warning("changes of %s take effect at the next start", ", ".join(later))
-        if self._web is not None:
-            await self._web.renew()
+        await self._renew_certificate()
+
+    async def _renew_certificate(self) -> None:
+        try:
+            if self._web is not None:
+                await self._web.renew()
+        except ConfigError as error:
+            log.error("the page keeps its certificate as it is: %s", error)
 
     # ---- systemd, and what must not be logged
 

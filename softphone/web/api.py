@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from softphone.bus import Bus
-from softphone.engine.views import AccountView, AgentStatus, AudioRoute, CallView, DeviceView, ListenerView
+from softphone.engine.views import (
+    AccountView,
+    AgentStatus,
+    AudioRoute,
+    CallView,
+    DeviceView,
+    HandsetMode,
+    HandsetView,
+    ListenerView,
+)
 
 
 class PhoneApi(Protocol):
@@ -57,3 +66,18 @@ class PhoneApi(Protocol):
     async def set_audio(self, call_id: str, route: AudioRoute, /) -> None: ...
 
     def devices(self) -> Sequence[DeviceView]: ...
+
+    async def open_handset(self, offer_sdp: str, /, *, name: str = "") -> tuple[HandsetView, str]:
+        """The handset, and the answer's SDP."""
+
+    async def attach_handset(
+        self, handset_id: str, call_id: str, mode: HandsetMode = "talk", /, *, take_over: bool = False
+    ) -> HandsetView: ...
+
+    def detach_handset(self, handset_id: str, call_id: str | None = None, /) -> HandsetView: ...
+
+    async def close_handset(self, handset_id: str, /) -> None: ...
+
+    def handsets(self) -> Sequence[HandsetView]: ...
+
+    def handset(self, handset_id: str, /) -> HandsetView: ...

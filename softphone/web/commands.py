@@ -22,11 +22,18 @@ def run(phone: PhoneApi, command: m.AnyCommand) -> Work:
     return _HANDLERS[type(command)](phone, command)
 
 
-def _dial(phone: PhoneApi, wish: m.Dial) -> Work:
-    return asdict(phone.dial(wish.target, account=wish.account))
+async def _dial(phone: PhoneApi, wish: m.Dial) -> Result:
+    if wish.handset is None:
+        return asdict(phone.dial(wish.target, account=wish.account))
+    phone.handset(wish.handset)  # nobody is called for a handset that is not there
+    call = phone.dial(wish.target, account=wish.account, audio=AudioRoute())
+    await phone.attach_handset(wish.handset, call.id)
+    return asdict(phone.call(call.id))
 
 
-def _answer(phone: PhoneApi, wish: m.Answer) -> Work:
+async def _answer(phone: PhoneApi, wish: m.Answer) -> Result:
+    if wish.handset is not None:  # first, so that not a word is lost
+        await phone.attach_handset(wish.handset, wish.call, "talk", take_over=True)
     phone.answer(wish.call)
     return {}
 
@@ -71,6 +78,24 @@ async def _audio(phone: PhoneApi, wish: m.SetAudio) -> Result:
     return {}
 
 
+async def _open_handset(phone: PhoneApi, wish: m.OpenHandset) -> Result:
+    handset, answer_sdp = await phone.open_handset(wish.sdp, name=wish.name)
+    return {"handset": asdict(handset), "sdp": answer_sdp}
+
+
+async def _close_handset(phone: PhoneApi, wish: m.CloseHandset) -> Result:
+    await phone.close_handset(wish.handset)
+    return {}
+
+
+async def _attach_handset(phone: PhoneApi, wish: m.AttachHandset) -> Result:
+    return asdict(await phone.attach_handset(wish.handset, wish.call, wish.mode, take_over=wish.take_over))
+
+
+def _detach_handset(phone: PhoneApi, wish: m.DetachHandset) -> Work:
+    return asdict(phone.detach_handset(wish.handset, wish.call))
+
+
 def _register(phone: PhoneApi, wish: m.Register) -> Work:
     phone.register(wish.account)
     return {}
@@ -96,6 +121,10 @@ _HANDLERS: Mapping[type[m.Command], Handler] = {
     m.Transfer: _transfer,
     m.TransferTo: _transfer_to,
     m.SetAudio: _audio,
+    m.OpenHandset: _open_handset,
+    m.CloseHandset: _close_handset,
+    m.AttachHandset: _attach_handset,
+    m.DetachHandset: _detach_handset,
     m.Register: _register,
     m.SetDnd: _dnd,
     m.Devices: _devices,

@@ -96,11 +96,11 @@ class WebProtocol(H11Protocol):
             self._timers.set("linger", self._limits.stall_timeout_s, self.transport.abort)
 
     def pause_writing(self) -> None:
-        super().pause_writing()  # type: ignore[no-untyped-call]
+        super().pause_writing()
         self._timers.set("stall", self._limits.stall_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        super().resume_writing()  # type: ignore[no-untyped-call]
+        super().resume_writing()
         self._timers.cancel("stall")
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:

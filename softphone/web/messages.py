@@ -2,7 +2,7 @@
 
 A page sends commands: `{"id": 7, "do": "dial", "target": "9196"}`. `id` is the page's own number for the answer, which
 is `{"type": "answer", "re": 7, "result": …}` or `{"type": "error", "re": 7, "error": {…}}`. Everything else comes
-without being asked for: `hello` first, then `event`, `call`, `account` and `figures`.
+without being asked for: `hello` first, then `event`, `call`, `account`, `handsets` and `figures`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from softphone.engine.views import HandsetMode
+
 VERSION = 1
 SUBPROTOCOL = f"softphone.v{VERSION}"
 
 Id = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", min_length=1, max_length=200)]
 Target = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", min_length=1, max_length=1000)]
+Sdp = Annotated[str, StringConstraints(min_length=1, max_length=60_000)]
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9A-Da-d*#,]+$", max_length=256)]
 
 
@@ -35,6 +38,8 @@ class OnCall(Command):
 
 
 class Dial(Command):
+    """With a handset, the call's sound is there from the start."""
+
     do: Literal["dial"]
     target: Target
     account: Name | None = None
@@ -92,6 +97,33 @@ class SetAudio(OnCall):
     output: Name | None = None
 
 
+class OpenHandset(Command):
+    """An offer of one audio stream with all its candidates (there is no trickle)."""
+
+    do: Literal["handset_open"]
+    sdp: Sdp
+    name: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=100)] = ""
+
+
+class CloseHandset(Command):
+    do: Literal["handset_close"]
+    handset: Name
+
+
+class AttachHandset(OnCall):
+    """Also changes the mode. `take_over`: the call's sound device or file is let go."""
+
+    do: Literal["handset_attach"]
+    handset: Name
+    mode: HandsetMode = "talk"
+    take_over: bool = False
+
+
+class DetachHandset(OnCall):
+    do: Literal["handset_detach"]
+    handset: Name
+
+
 class Register(Command):
     do: Literal["register"]
     account: Name
@@ -127,6 +159,10 @@ AnyCommand = (
     | Transfer
     | TransferTo
     | SetAudio
+    | OpenHandset
+    | CloseHandset
+    | AttachHandset
+    | DetachHandset
     | Register
     | SetDnd
     | Devices

@@ -102,6 +102,7 @@ class Session:
             "state": phone.status().state,
             "accounts": [asdict(account) for account in phone.accounts()],
             "calls": [asdict(call) for call in phone.calls()],
+            "handsets": [asdict(handset) for handset in phone.handsets()],
         }
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -132,6 +133,9 @@ class Session:
             await self.close(GOING_AWAY, "")
 
     async def _show(self, kind: str, name: str) -> None:
+        if kind == "handsets":
+            await self._send({"type": kind, kind: [asdict(handset) for handset in self._phone.handsets()]})
+            return
         try:
             view = self._phone.call(name) if kind == "call" else self._phone.account(name)
         except NotFound:  # forgotten since; an account that was taken away
@@ -227,6 +231,8 @@ def _figures_of(call: CallView) -> dict[str, Any]:
 
 def _concerned(record: Record) -> list[tuple[str, str]]:
     """What looks different after this event."""
+    if record.event.type.startswith("handset."):
+        return [("handsets", "")]
     if call := getattr(record.event, "call", None):
         return [("call", call)]
     account = getattr(record.event, "account", None)
