@@ -12,6 +12,7 @@
 | messages     | what travels over the WebSocket |
 | commands     | each message as a method of the agent |
 | session      | one page that is open |
+| door         | login, logout, who may come in |
 | whip         | offer and answer over HTTP (RFC 9725) |
 """
 

@@ -9,6 +9,7 @@ import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from softphone.aio import Timers
 from softphone.web.limits import Limits
@@ -22,7 +23,7 @@ class WebConfig(uvicorn.Config):
         super().__init__(
             app,
             http=WebProtocol,
-            ws="websockets-sansio",
+            ws=SocketProtocol,
             ws_max_size=limits.max_message_bytes,
             ws_ping_interval=limits.ping_s,
             ws_ping_timeout=limits.ping_s,
@@ -111,6 +112,29 @@ class WebProtocol(H11Protocol):
         self._timers.close()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """One connection's WebSocket. Who leaves full buffers unread for too long is cut off."""
+
+    config: WebConfig
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._timers = Timers()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # not closed, but aborted: a close waits until all is read
+        self._timers.set("stall", self.config.limits.stall_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._timers.cancel("stall")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timers.close()
+        super().connection_lost(exc)
 
 
 def _raw_response(problem: Problem) -> bytes:

@@ -106,12 +106,9 @@ class Session:
         }
 
     async def _send(self, message: dict[str, Any]) -> None:
-        """Raises WebSocketDisconnect where the page is gone or does not read."""
+        """Raises WebSocketDisconnect where the page is gone; one that does not read is, after a while."""
         try:
-            async with asyncio.timeout(self._limits.stall_timeout_s):
-                await self._socket.send_text(m.encode(message))
-        except TimeoutError:
-            raise WebSocketDisconnect(TRY_LATER, "the page does not read") from None
+            await self._socket.send_text(m.encode(message))
         except RuntimeError as error:  # starlette's word for a connection that was closed in the meantime
             raise WebSocketDisconnect(GOING_AWAY) from error
 

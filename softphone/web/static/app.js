@@ -99,7 +99,7 @@ async function greet(hello) {
   calls.reset(hello.calls, hello.handsets);
   ringIfNeeded();
   watchFigures();
-  tried(wire.send("devices").then((devices) => calls.setDevices(devices.filter((device) => device.inputs && device.outputs))));
+  tried(wire.send("devices").then((devices) => calls.setDevices(devices.filter(isCard))));
   await goOn();
 }
 
@@ -125,6 +125,9 @@ addEventListener("pagehide", () => {
 addEventListener("online", () => wire.retryNow());
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 document.addEventListener("visibilitychange", () => { watchFigures(); if (!document.hidden) wire.retryNow(); });
+
+// Of all that the sound system offers, what a person knows: cards, and the desktop's sound server.
+function isCard(device) { return device.inputs && device.outputs && /CARD=|^(pulse|pipewire)$/.test(device.name); }
 
 function watchFigures() { if (wire.up) tried(wire.send("figures", { on: !document.hidden })); }
 
@@ -179,7 +182,7 @@ const ACCOUNT_STATES = { registered: "registered", registering: "registering…"
 function showAccounts() {
   const sorted = [...accounts.values()].sort((one, other) => one.id.localeCompare(other.id));
   at("accounts").replaceChildren(...sorted.map(accountRow));
-  fill(at("dial-account"), [["", "any account"], ...sorted.map((account) => [account.id, account.display_name ? `${account.display_name} (${account.username})` : account.username])]);
+  fill(at("dial-account"), [["", "any"], ...sorted.map((account) => [account.id, account.display_name ? `${account.display_name} (${account.username})` : account.username])]);
 }
 
 function accountRow(account) {
@@ -187,12 +190,12 @@ function accountRow(account) {
   row.dataset.state = account.state;
   row.dataset.account = account.id;
   dot.className = "dot";
-  name.textContent = account.id;
+  name.textContent = account.display_name ? `${account.display_name} · ${account.username}` : account.username;
   cause.className = "cause";
   const state = ACCOUNT_STATES[account.state] ?? account.state;
   const why = account.state === "failed" ? `: ${[account.cause, account.advice].filter(Boolean).join("; ")}` : "";
-  cause.textContent = `${state}${why}${account.dnd ? ", do not disturb" : ""}`;
-  const dnd = button(account.dnd ? "Disturb again" : "Do not disturb", () => tried(wire.send("dnd", { account: account.id, on: !account.dnd })));
+  cause.textContent = `${account.domain} · ${state}${why}`;
+  const dnd = button("Do not disturb", () => tried(wire.send("dnd", { account: account.id, on: !account.dnd })));
   dnd.setAttribute("aria-pressed", String(account.dnd));
   row.append(dot, name, account.state === "failed" ? button("Try now", () => tried(wire.send("register", { account: account.id }))) : dnd, cause);
   return row;

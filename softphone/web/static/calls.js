@@ -114,6 +114,7 @@ export class Calls extends EventTarget {
   #make(id) {
     const card = this.#template.content.firstElementChild.cloneNode(true);
     card.dataset.call = id;
+    card.classList.toggle("current", id === this.current);
     card.addEventListener("focusin", () => this.choose(id));
     card.addEventListener("pointerdown", () => this.choose(id));
     card.addEventListener("click", (event) => {

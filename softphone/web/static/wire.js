@@ -59,12 +59,10 @@ export class Wire extends EventTarget {
       return this.#later();
     }
     if (!this.#wanted || this.up) return;
-    if (allowed.status === 401) {
-      this.#wanted = false;
-      return this.#tell("locked");
-    }
     if (!allowed.ok) return this.#later(await reasonOf(allowed));
-    this.#open();
+    if ((await allowed.json()).logged_in) return this.#open();
+    this.#wanted = false;
+    this.#tell("locked");
   }
 
   #open() {
