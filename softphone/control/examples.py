@@ -101,6 +101,7 @@ STATUS: Mapping[str, Any] = {
             "advice": "",
         }
     ],
+    "listeners": [{"name": "web", "url": "https://127.0.0.1:8443/", "fingerprint": ":".join(["4F"] * 32)}],
     "problems": [],
 }
 

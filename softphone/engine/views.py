@@ -82,8 +82,6 @@ class MediaServerView:
 class ListenerView:
     """A place of the network where this phone answers others than the PBX."""
 
-    __pydantic_config__: ClassVar[Described] = {"use_attribute_docstrings": True}
-
     name: str
     """The part of the configuration that asked for it, such as web."""
     url: str
