@@ -103,6 +103,10 @@ class CallRecord:
         self.state = "held" if self.held_by else "active"
         self._emit("call_held" if held else "call_resumed", by=by)
 
+    def media_failed(self, why: str) -> None:
+        """A phone and the PBX could not agree on keys."""
+        self._emit("media_failed", why=why)
+
     def transferred(self, to: str, *, by: str, how: str) -> None:
         """One side was replaced by another number."""
         self._emit("call_transferred", to=to, by=by, how=how)

@@ -25,6 +25,7 @@ NAMES = {
     "call_resumed": "call, domain, by (caller, callee)",
     "call_transferred": "call, domain, to, by (caller, callee), how (blind, attended)",
     "call_ended": "call, domain, caller, callee, cause, code, by (caller, callee, pbx), rtp_received",
+    "media_failed": "call, domain, why: DTLS brought no keys",
     "digit": "call, digit, duration_ms, how (rfc4733, info)",
     "digits": "call, digits (what the read-back service collected)",
     "request": "call, method, by: a request inside a call (INVITE, UPDATE, INFO ...)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from sipmessage import URI, Request, Response
 
@@ -10,11 +11,13 @@ from softphone.errors import Conflict, NotFound, UsageError
 from softphone.lab.calls import CallRecord, Origin, Party
 from softphone.lab.directory import Directory, Extension, Tenant
 from softphone.lab.events import EventLog
+from softphone.lab.media.keying import new_identity
 from softphone.lab.media.negotiation import NotAcceptable
 from softphone.lab.options import LabOptions
 from softphone.lab.plan import Service, number_plan
 from softphone.lab.sip import message as sip
-from softphone.lab.sip.b2bua import Bridge
+from softphone.lab.sip import sdp
+from softphone.lab.sip.b2bua import Bridge, invite_headers
 from softphone.lab.sip.connection import Connection
 from softphone.lab.sip.endpoint import SipEndpoint
 from softphone.lab.sip.leg import Hangup, IncomingLeg, Leg, OutgoingLeg
@@ -23,6 +26,11 @@ from softphone.lab.sip.service_call import ServiceCall
 
 KEPT_CALLS = 10_000
 
+
+if TYPE_CHECKING:
+    from softphone.lab.media.dtls import Identity
+
+WEB = ("ws", "wss")  # who comes by these is a browser, or acts like one
 
 Target = Service | Extension
 
@@ -34,6 +42,7 @@ class Switch:
         self.calls: dict[str, CallRecord] = {}
         self.plan = number_plan()
         self.endpoint = SipEndpoint(options, directory, events, self.on_call)
+        self._identity: Identity | None = None
         self._options = options
         self._directory = directory
         self._events = events
@@ -61,8 +70,29 @@ class Switch:
         elif target is None:
             leg.reject(404, cause="no such number")
             record.finished(cause="no such number", code=404, by="pbx", rtp_received=0)
+        elif self._speaks_webrtc(leg, target):
+            self.endpoint.tasks.spawn(self._connect_incoming(leg, record, target), "connection")
         else:
             self._bridge(leg, record, target)
+
+    def _speaks_webrtc(self, leg: IncomingLeg, callee: Extension) -> bool:
+        """Whether an end is a browser: its ICE and DTLS are between it and the PBX, not between it and the other."""
+        if any(binding.flow.transport in WEB for binding in self._reachable(callee)):
+            return True
+        try:
+            return sdp.Session.parse(leg.offer).audio().dtls
+        except sdp.SdpError:
+            return False
+
+    async def _connect_incoming(self, leg: IncomingLeg, record: CallRecord, callee: Extension) -> None:
+        caller, name = _number_of(leg), _name_of(leg.invite.request)
+        headers = invite_headers(leg)
+
+        async def connect(near: ServiceCall) -> None:
+            await self.connect(near, callee, caller=caller, caller_name=name, headers=headers)
+
+        service = Service(callee.number, "connection", "", connect, any_codec=True)
+        await self._serve(leg, record, service)
 
     def _tenant_of(self, leg: IncomingLeg) -> Tenant | None:
         """Whose number was dialled. A phone that dials the lab's bare address means its own domain."""
@@ -93,7 +123,13 @@ class Switch:
         await self._run_service(call, service)
 
     def _call(self, leg: Leg, record: CallRecord, *, any_codec: bool) -> ServiceCall:
-        return ServiceCall(leg, record, self._options, self.endpoint.tasks, any_codec=any_codec)
+        return ServiceCall(leg, record, self._options, self.endpoint.tasks, self.identity, any_codec=any_codec)
+
+    def identity(self) -> Identity:
+        """The certificate of all DTLS handshakes, made when the first one comes."""
+        if self._identity is None:
+            self._identity = new_identity()
+        return self._identity
 
     def _bridge(self, leg: IncomingLeg, record: CallRecord, callee: Extension) -> None:
         bridge = Bridge(leg, record, self._options, self.endpoint.tasks)
@@ -106,6 +142,9 @@ class Switch:
                 outgoing = self.endpoint.call(binding, caller=_number_of(leg), caller_name=_name_of(leg.invite.request))
                 bridge.add(outgoing, bridge.new_port())
         self.endpoint.tasks.spawn(bridge.run(), "bridge")
+
+    def _offers_dtls(self, binding: Binding) -> bool:
+        return binding.flow.transport in WEB and self._options.srtp != "off"
 
     def _reachable(self, extension: Extension) -> list[Binding]:
         return self.endpoint.registrar.lookup(extension) if extension.enabled else []
@@ -137,7 +176,8 @@ class Switch:
         leg = self.endpoint.call(bindings[-1], caller=caller or service, caller_name=caller_name or chosen.name)
         call = self._call(leg, record, any_codec=False)
         headers = [*headers, *self._options.call_headers(record.uuid)]
-        leg.start(headers=headers, body=call.offer(srtp=srtp or self._options.srtp == "mandatory"))
+        secure = srtp or self._options.srtp == "mandatory"
+        leg.start(headers=headers, body=call.offer(srtp=secure, dtls=self._offers_dtls(bindings[-1])))
         self.endpoint.tasks.spawn(self._ring_out(leg, call, chosen), f"call {extension.number}")
         return record
 
@@ -177,7 +217,8 @@ class Switch:
         headers = self._options.call_headers(record.uuid)
         if auto_answer:
             headers.append(("Call-Info", f"<sip:{tenant.domain}>;answer-after=0"))
-        leg.start(headers=headers, body=call.offer(srtp=srtp or self._options.srtp == "mandatory"))
+        secure = srtp or self._options.srtp == "mandatory"
+        leg.start(headers=headers, body=call.offer(srtp=secure, dtls=self._offers_dtls(bindings[-1])))
 
         async def connect(near: ServiceCall) -> None:
             if isinstance(target, Extension):
@@ -228,7 +269,8 @@ class Switch:
         for binding in self._reachable(callee):
             leg = self.endpoint.call(binding, caller=caller, caller_name=caller_name)
             phone = self._call(leg, near.record, any_codec=True)
-            body = phone.offer(srtp=near.media.secure or self._options.srtp == "mandatory", codecs=codecs)
+            secure = near.media.secure or self._options.srtp == "mandatory"
+            body = phone.offer(srtp=secure, codecs=codecs, dtls=self._offers_dtls(binding))
             leg.start(headers=[*headers, *self._options.call_headers(near.record.uuid)], body=body)
             phones.append(phone)
         connection = Connection(near, phones, self.endpoint.tasks, ignore_early=ignore_early)

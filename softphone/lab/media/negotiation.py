@@ -6,17 +6,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from softphone.lab.media.ice import HOST_PRIORITY, Credentials
 from softphone.lab.media.srtp import SdesKey
 from softphone.lab.sip import sdp
 
 SrtpPolicy = Literal["optional", "mandatory", "off"]
 
-PROFILES = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
+PROFILES = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF")
+DTLS_PROFILE = "UDP/TLS/RTP/SAVPF"
 TONE_CODECS = ("PCMU/8000", "PCMA/8000")
 NO_SOUND = ("CN/", "TELEPHONE-EVENT/", "RED/", "ULPFEC/")
 OFFERED_SUITE = "AES_CM_128_HMAC_SHA1_80"
 OFFERED_EVENT_TYPE = 101
+OFFERED_MID = "0"
 PTIME_MS = 20
+
+
+@dataclass(frozen=True)
+class DtlsTerms:
+    """What the other side says of itself where DTLS carries the keys. `client` tells whether we send the first flight.
+
+    `ice` are its credentials, None where it uses no ICE; `mid` and `bundled` are what the answer repeats (RFC 9143).
+    """
+
+    fingerprints: tuple[str, ...]
+    client: bool
+    ice: Credentials | None
+    mid: str = ""
+    bundled: bool = False
+
+
+@dataclass(frozen=True)
+class DtlsLocal:
+    """What we say of ourselves: values of a=fingerprint, a=setup, and our ICE credentials where ICE is used."""
+
+    fingerprint: str
+    setup: str
+    ice: Credentials | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +77,12 @@ class Agreement:
     direction: str
     remote_key: SdesKey | None
     local_key: SdesKey | None
+    dtls: DtlsTerms | None = None
+
+    @property
+    def secure(self) -> bool:
+        """Whether the sound is encrypted."""
+        return self.local_key is not None or self.dtls is not None
 
     @property
     def codec_name(self) -> str:
@@ -74,7 +106,8 @@ class Agreement:
     @property
     def sending(self) -> bool:
         """Whether we may send: not on hold, old style (0.0.0.0) or new."""
-        return self.direction in ("sendrecv", "sendonly") and self.rtp_remote[0] != "0.0.0.0"
+        by_ice = self.dtls is not None and self.dtls.ice is not None  # a browser's c= line tells nothing
+        return self.direction in ("sendrecv", "sendonly") and (by_ice or self.rtp_remote[0] != "0.0.0.0")
 
 
 def check_profile(media: sdp.Media, policy: SrtpPolicy) -> None:
@@ -107,7 +140,7 @@ def agree(
         check_profile(media, policy)
         payload_type, codec = _choose_codec(media, any_codec, only)
         event_type, event_rate_hz = _choose_events(media, codec)
-        remote_key = _choose_key(media) if media.secure else None
+        remote_key = _choose_key(media) if media.secure and not media.dtls else None
         return Agreement(
             payload_type=payload_type,
             codec=codec,
@@ -120,9 +153,29 @@ def agree(
             direction=sdp.mirrored(session.direction(media)),
             remote_key=remote_key,
             local_key=_fitting_key(local_key, remote_key),
+            dtls=_dtls_terms(session, media) if media.dtls else None,
         )
     except sdp.SdpError as error:
         raise NotAcceptable(str(error)) from error
+
+
+def _dtls_terms(session: sdp.Session, media: sdp.Media) -> DtlsTerms:
+    """Attributes stand in the section or above it. Without a=setup the one who answers is the client (RFC 4145)."""
+    fingerprints = media.attributes("fingerprint") or session.attributes("fingerprint")
+    if not fingerprints:
+        raise NotAcceptable("DTLS without a=fingerprint")
+    setup = next(iter(media.attributes("setup") or session.attributes("setup")), "active")
+    ufrag, password = (
+        next(iter(media.attributes(name) or session.attributes(name)), "") for name in ("ice-ufrag", "ice-pwd")
+    )
+    mid = next(iter(media.attributes("mid")), "")
+    return DtlsTerms(
+        fingerprints=tuple(fingerprints),
+        client=setup == "passive",
+        ice=Credentials(ufrag, password) if ufrag and password else None,
+        mid=mid,
+        bundled=any(mid in value.split()[1:] for value in session.attributes("group") if value.startswith("BUNDLE")),
+    )
 
 
 def codecs_of(media: sdp.Media) -> list[Codec]:
@@ -176,16 +229,39 @@ def _fitting_key(local: SdesKey | None, remote: SdesKey | None) -> SdesKey | Non
     return SdesKey.new(remote.suite, remote.tag)
 
 
-def make_answer(offer: sdp.Session, agreement: Agreement, host: str, port: int, version: int) -> sdp.Session:
+def make_answer(
+    offer: sdp.Session, agreement: Agreement, host: str, port: int, version: int, dtls: DtlsLocal | None = None
+) -> sdp.Session:
     """Our answer: the chosen section in its place, the others refused by port 0 (RFC 3264 section 6)."""
     session = sdp.new_session(host, version)
     chosen = offer.audio()
+    if agreement.dtls is not None and agreement.dtls.bundled:
+        session.lines.append(f"a=group:BUNDLE {agreement.dtls.mid}")
     for media in offer.media:
         if media is chosen:
             session.media.append(_section(agreement, media.protocol, port))
         else:
-            session.media.append(sdp.Media(media.kind, 0, media.protocol, media.formats[:1]))
+            refused = [f"a=mid:{mid}" for mid in media.attributes("mid")]
+            session.media.append(sdp.Media(media.kind, 0, media.protocol, media.formats[:1], refused))
+            continue
+        if dtls is not None and agreement.dtls is not None:
+            _add_dtls(session, session.media[-1], dtls, host, agreement.dtls.mid)
     return session
+
+
+def _add_dtls(session: sdp.Session, media: sdp.Media, dtls: DtlsLocal, host: str, mid: str) -> None:
+    media.lines += [f"a=fingerprint:{dtls.fingerprint}", f"a=setup:{dtls.setup}"]
+    if mid:
+        media.lines.append(f"a=mid:{mid}")
+    if dtls.ice is None:
+        return
+    session.lines.append("a=ice-lite")
+    media.lines += [
+        f"a=ice-ufrag:{dtls.ice.ufrag}",
+        f"a=ice-pwd:{dtls.ice.password}",
+        f"a=candidate:1 1 udp {HOST_PRIORITY} {host} {media.port} typ host",
+        "a=end-of-candidates",
+    ]
 
 
 def _section(agreement: Agreement, protocol: str, port: int) -> sdp.Media:
@@ -206,9 +282,14 @@ def _section(agreement: Agreement, protocol: str, port: int) -> sdp.Media:
 
 
 def make_offer(
-    host: str, port: int, key: SdesKey | None, version: int = 1, codecs: Sequence[Codec] = DEFAULT_CODECS
+    host: str,
+    port: int,
+    key: SdesKey | None,
+    version: int = 1,
+    codecs: Sequence[Codec] = DEFAULT_CODECS,
+    dtls: DtlsLocal | None = None,
 ) -> sdp.Session:
-    """Our own offer: PCMU, PCMA, telephone-event, unless told otherwise; SRTP if there is a key."""
+    """Our own offer: PCMU, PCMA, telephone-event, unless told otherwise; SRTP if there is a key, or by `dtls`."""
     session = sdp.new_session(host, version)
     lines = []
     for codec in codecs:
@@ -220,7 +301,12 @@ def make_offer(
         lines.append(f"a=crypto:{key}")
     protocol = "RTP/SAVP" if key is not None else "RTP/AVP"
     formats = [str(codec.payload_type) for codec in codecs]
-    session.media.append(sdp.Media("audio", port, protocol, formats, lines))
+    media = sdp.Media("audio", port, protocol if dtls is None else DTLS_PROFILE, formats, lines)
+    session.media.append(media)
+    if dtls is not None:
+        session.lines.append(f"a=group:BUNDLE {OFFERED_MID}")
+        media.lines += ["a=rtcp-mux", "a=msid:lab sound"]
+        _add_dtls(session, media, dtls, host, OFFERED_MID)
     return session
 
 

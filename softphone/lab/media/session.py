@@ -7,13 +7,18 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from softphone.lab.media import dtmf, g711
-from softphone.lab.media.negotiation import PTIME_MS, Agreement
+from softphone.lab.media.keying import KeyExchange, new_identity
+from softphone.lab.media.negotiation import PTIME_MS, Agreement, DtlsLocal, DtlsTerms
 from softphone.lab.media.rtcp import FIRST_S, INTERVAL_S, RtcpReporter, is_rtcp
 from softphone.lab.media.rtp import RtpPacket
 from softphone.lab.media.sockets import Address, RtpSockets
-from softphone.lab.media.srtp import SrtpContext
+from softphone.lab.media.srtp import SdesKey, SrtpContext
+
+if TYPE_CHECKING:
+    from softphone.lab.media.dtls import Identity
 
 DIGIT_MS = 100
 DIGIT_GAP_MS = 80
@@ -66,16 +71,29 @@ class _EchoOffsets:
 
 
 class MediaSession:
-    """One RTP stream with one phone. `on_digit(digit, duration_ms)` reports key presses (RFC 4733)."""
+    """One RTP stream with one phone. `on_digit(digit, duration_ms)` reports key presses (RFC 4733).
 
-    def __init__(self, host: str, on_digit: Callable[[str, int], None]) -> None:
+    `on_failure(why)` tells that DTLS brought no keys.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        on_digit: Callable[[str, int], None],
+        on_failure: Callable[[str], None] = lambda _: None,
+        identity: Callable[[], Identity] = new_identity,
+    ) -> None:
         self.echo = False
         self.peer: MediaSession | None = None  # another call that hears what comes here
         self.dead = False  # what we would send, reports included, gets lost on the way
         self.received = 0
         self.sent = 0
         self.agreement: Agreement | None = None
+        self.suite = ""  # what a DTLS handshake agreed on
         self._on_digit = on_digit
+        self._on_failure = on_failure
+        self._identity = identity
+        self._key_exchange: KeyExchange | None = None
         self._stream = _Stream()
         self._offsets: _EchoOffsets | None = None
         self._digits: dtmf.DigitReceiver | None = None
@@ -98,18 +116,41 @@ class MediaSession:
         old, self.agreement = self.agreement, agreement
         self._learned = self._rtcp_learned = None
         self._offsets = None
-        if old is None or old.local_key != agreement.local_key:
-            self._outbound = SrtpContext(agreement.local_key) if agreement.local_key else None
-        if old is None or old.remote_key != agreement.remote_key:
-            self._inbound = SrtpContext(agreement.remote_key) if agreement.remote_key else None
+        if agreement.dtls is not None:
+            self._apply_dtls(agreement.dtls, agreement.rtp_remote)
+        else:
+            if old is None or old.local_key != agreement.local_key:
+                self._outbound = SrtpContext(agreement.local_key) if agreement.local_key else None
+            if old is None or old.remote_key != agreement.remote_key:
+                self._inbound = SrtpContext(agreement.remote_key) if agreement.remote_key else None
         self._digits = dtmf.DigitReceiver(agreement.event_rate_hz, self._on_digit)
         if self._report_timer is None:
             self._report_timer = asyncio.get_running_loop().call_later(FIRST_S, self._report)
 
+    # keys by DTLS
+
+    def dtls_local(self, terms: DtlsTerms | None = None) -> DtlsLocal:
+        """What to say of ourselves: in an answer to `terms`, or in an offer (no terms: with ICE)."""
+        return self._exchange().local(terms)
+
+    def _exchange(self) -> KeyExchange:
+        if self._key_exchange is None:
+            self._key_exchange = KeyExchange(self._identity(), self._sockets.send, self._keyed, self._on_failure)
+        return self._key_exchange
+
+    def _apply_dtls(self, terms: DtlsTerms, remote: Address) -> None:
+        if self._exchange().apply(terms, remote):
+            self._outbound = self._inbound = None
+
+    def _keyed(self, local: SdesKey, remote: SdesKey) -> None:
+        """The handshake is through: sound may flow."""
+        self._outbound, self._inbound = SrtpContext(local), SrtpContext(remote)
+        self.suite = local.suite
+
     @property
     def secure(self) -> bool:
         """Whether the sound is encrypted."""
-        return self.agreement is not None and self.agreement.local_key is not None
+        return self.agreement is not None and self.agreement.secure
 
     @property
     def can_play(self) -> bool:
@@ -125,6 +166,8 @@ class MediaSession:
             self._report_timer.cancel()
             self._send_rtcp(self._rtcp.goodbye())
             self._report_timer = None
+        if self._key_exchange is not None:
+            self._key_exchange.close()
         self._sockets.close()
 
     @property
@@ -142,6 +185,11 @@ class MediaSession:
         agreement = self.agreement
         if agreement is None:
             return
+        if agreement.dtls is not None and self._key_exchange is not None:
+            if self._key_exchange.takes(data, source):
+                return
+            if self._inbound is None:
+                return
         try:
             if rtcp or is_rtcp(data):
                 self._rtcp.received_rtcp(self._inbound.unprotect_rtcp(data) if self._inbound else data)
@@ -192,14 +240,19 @@ class MediaSession:
         self._send(self._offsets.map(packet, self._stream), agreement)
 
     def _send(self, packet: RtpPacket, agreement: Agreement) -> None:
-        if not agreement.sending or self.dead:
+        if not agreement.sending or self.dead or (agreement.dtls is not None and self._outbound is None):
             return
         data = bytes(packet)
         if self._outbound is not None:
             data = self._outbound.protect(data)
         self.sent += 1
         self._octets += len(packet.payload)
-        self._sockets.send(data, self._learned or agreement.rtp_remote)
+        self._sockets.send(data, self._way(agreement))
+
+    def _way(self, agreement: Agreement) -> Address:
+        """Where the phone is: as ICE found it, as its packets told, or as its description says."""
+        chosen = self._key_exchange.remote if self._key_exchange is not None and agreement.dtls is not None else None
+        return chosen or self._learned or agreement.rtp_remote
 
     def _report(self) -> None:
         """Every two seconds: what we sent and what came."""
@@ -209,12 +262,12 @@ class MediaSession:
 
     def _send_rtcp(self, data: bytes) -> None:
         agreement = self._now_agreed()
-        if self.dead:
+        if self.dead or (agreement.dtls is not None and self._outbound is None):
             return
         if self._outbound is not None:
             data = self._outbound.protect_rtcp(data)
         if agreement.rtcp_mux:
-            self._sockets.send(data, self._learned or agreement.rtp_remote)
+            self._sockets.send(data, self._way(agreement))
         else:
             self._sockets.send(data, self._rtcp_learned or agreement.rtcp_remote, rtcp=True)
 

@@ -78,7 +78,7 @@ class Bridge:
         self.record.add_leg(leg)
         self._branches.append(branch)
         body = self._translate(self._caller.offer, self._caller_port, port)
-        leg.start(headers=[*_invite_headers(self._caller), *self._options.call_headers(self.record.uuid)], body=body)
+        leg.start(headers=[*invite_headers(self._caller), *self._options.call_headers(self.record.uuid)], body=body)
 
     async def run(self) -> None:
         """Ring, connect, talk, end."""
@@ -300,7 +300,8 @@ class Bridge:
         """Noticed by `run` through `leg.ended`."""
 
 
-def _invite_headers(caller: IncomingLeg) -> list[tuple[str, str]]:
+def invite_headers(caller: IncomingLeg) -> list[tuple[str, str]]:
+    """What of a caller's INVITE goes on to the callee."""
     return [each for each in passed_headers(caller.invite.request) if each[0] != "Content-Type"]
 
 

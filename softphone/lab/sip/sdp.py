@@ -37,11 +37,14 @@ class Media:
         """Whether the profile is SRTP."""
         return "SAVP" in self.protocol
 
+    @property
+    def dtls(self) -> bool:
+        """Whether its keys come by DTLS (RFC 5764 section 8)."""
+        return self.protocol.startswith("UDP/TLS/")
+
     def attributes(self, name: str) -> list[str]:
         """The values of all a=name:value lines ("" for a bare a=name)."""
-        start = f"a={name}"
-        values = [line[len(start) :] for line in self.lines if line.startswith(start)]
-        return [value[1:] if value else "" for value in values if not value or value[0] == ":"]
+        return _attributes(self.lines, name)
 
     def drop(self, *names: str) -> None:
         """Remove all a= lines of those names."""
@@ -97,6 +100,10 @@ class Session:
             raise SdpError("too many media")
         return session
 
+    def attributes(self, name: str) -> list[str]:
+        """The values of the a=name:value lines above the first section."""
+        return _attributes(self.lines, name)
+
     def audio(self) -> Media:
         """The first audio section in use. Raises SdpError if there is none."""
         for media in self.media:
@@ -138,7 +145,10 @@ def holds(body: bytes) -> bool:
     """Whether this description puts the other side on hold: new style, or old (0.0.0.0). Raises SdpError."""
     session = Session.parse(body)
     media = session.audio()
-    return session.direction(media) in ("sendonly", "inactive") or session.address(media)[0] == "0.0.0.0"
+    if session.direction(media) in ("sendonly", "inactive"):
+        return True
+    with_ice = bool(media.attributes("ice-ufrag") or session.attributes("ice-ufrag"))
+    return not with_ice and session.address(media)[0] == "0.0.0.0"
 
 
 def mirrored(direction: str) -> str:
@@ -163,6 +173,12 @@ def readdress(session: Session, media: Media, host: str, port: int) -> None:
 
 
 _ICE_SESSION = ("ice-ufrag", "ice-pwd", "ice-options", "ice-lite", "group")
+
+
+def _attributes(lines: list[str], name: str) -> list[str]:
+    start = f"a={name}"
+    values = [line[len(start) :] for line in lines if line.startswith(start)]
+    return [value[1:] if value else "" for value in values if not value or value[0] == ":"]
 
 
 def _is_attribute(line: str, names: tuple[str, ...]) -> bool:

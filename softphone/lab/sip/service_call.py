@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sipmessage import Request
 
@@ -28,17 +29,29 @@ from softphone.lab.sip.leg import IncomingLeg, Leg
 from softphone.lab.sip.transaction import ServerTransaction
 from softphone.lab.tasks import TaskOwner
 
+if TYPE_CHECKING:
+    from softphone.lab.media.dtls import Identity
+
 SDP_TYPE = ("Content-Type", "application/sdp")
 
 
 class ServiceCall:
     """The PBX's end of a call. `digits` receives every key press, however it came."""
 
-    def __init__(self, leg: Leg, record: CallRecord, options: LabOptions, tasks: TaskOwner, *, any_codec: bool) -> None:
+    def __init__(
+        self,
+        leg: Leg,
+        record: CallRecord,
+        options: LabOptions,
+        tasks: TaskOwner,
+        identity: Callable[[], Identity],
+        *,
+        any_codec: bool,
+    ) -> None:
         self.leg = leg
         self.record = record
         self.digits: asyncio.Queue[str] = asyncio.Queue()
-        self.media = MediaSession(options.host, self._rtp_digit)
+        self.media = MediaSession(options.host, self._rtp_digit, record.media_failed, identity)
         self.codec = ""  # the only one to agree on, where another phone has chosen already
         self.side = "caller" if isinstance(leg, IncomingLeg) else "callee"
         self.joined: ServiceCall | None = None  # the phone that hears this one, and is heard
@@ -48,6 +61,7 @@ class ServiceCall:
         self._any_codec = any_codec
         self._first_answer = b""
         self._offered_key: SdesKey | None = None
+        self._offers_dtls = False
         self._version = 0
         leg.owner = self
         record.add_leg(leg)
@@ -133,7 +147,7 @@ class ServiceCall:
         self._version += 1
         if not offer:
             key = self._own_key(wanted=self._options.srtp == "mandatory")
-            return bytes(make_offer(self._options.host, self.media.port, key, self._version))
+            return self._offer(key, self.codecs() if self.media.agreement is not None else DEFAULT_CODECS)
         session = _parse(offer)
         old = self.media.agreement
         agreement = agree(
@@ -144,7 +158,8 @@ class ServiceCall:
             only=self.codec,
         )
         self.media.apply(agreement)
-        return bytes(make_answer(session, agreement, self._options.host, self.media.port, self._version))
+        dtls = self.media.dtls_local(agreement.dtls) if agreement.dtls is not None else None
+        return bytes(make_answer(session, agreement, self._options.host, self.media.port, self._version, dtls))
 
     def _own_key(self, *, wanted: bool) -> SdesKey | None:
         old = self.media.agreement
@@ -160,11 +175,17 @@ class ServiceCall:
         agreement = agree(_parse(body), any_codec=self._any_codec, policy=self._options.srtp, local_key=key)
         self.media.apply(agreement)
 
-    def offer(self, *, srtp: bool, codecs: Sequence[Codec] = DEFAULT_CODECS) -> bytes:
-        """Our offer for a call that the PBX makes."""
+    def offer(self, *, srtp: bool, codecs: Sequence[Codec] = DEFAULT_CODECS, dtls: bool = False) -> bytes:
+        """Our offer for a call that the PBX makes; `dtls` is what browsers want."""
         self._version += 1
-        key = self._own_key(wanted=srtp)
-        return bytes(make_offer(self._options.host, self.media.port, key, self._version, codecs))
+        self._offers_dtls = dtls
+        return self._offer(self._own_key(wanted=srtp and not dtls), codecs)
+
+    def _offer(self, key: SdesKey | None, codecs: Sequence[Codec]) -> bytes:
+        agreement = self.media.agreement
+        with_dtls = self._offers_dtls if agreement is None else agreement.dtls is not None
+        local = self.media.dtls_local() if with_dtls else None
+        return bytes(make_offer(self._options.host, self.media.port, key, self._version, codecs, local))
 
     def learn(self, body: bytes) -> None:
         """The phone that the PBX called has described itself, early or by answering. Raises NotAcceptable."""
