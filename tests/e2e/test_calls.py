@@ -200,14 +200,27 @@ def test_digits_there_and_back(act: Any, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("srtp", "suite"), [("mandatory", "AES_CM_128_HMAC_SHA1_80"), ("prefer", "AES_CM_128_HMAC_SHA1_80")]
+    ("srtp", "keying", "suite"),
+    [
+        ("mandatory", "sdes", "AES_256_CM_HMAC_SHA1_80"),
+        ("prefer", "sdes", "AES_256_CM_HMAC_SHA1_80"),
+        ("mandatory", "dtls", "AES_CM_128_HMAC_SHA1_80"),
+    ],
 )
-def test_encrypted_media(act: Any, srtp: str, suite: str) -> None:
+def test_encrypted_media(act: Any, tmp_path: Path, srtp: str, keying: str, suite: str) -> None:
+    prompt = tmp_path / "prompt.wav"
+    write_wav(prompt, speech_like(0.5))
+
     async def scene(lab: Lab, phone: Phone) -> None:
         call = await phone.connected("9196", account="901")
+        await phone.agent.play(call, str(prompt))
+        await phone.told("play.ended", call=call)
         assert phone.agent.call(call).srtp == suite
+        phone.agent.hang_up(call)
+        quality = (await phone.told("call.ended", call=call))["quality"]
+        assert quality["rx_packets"] >= 10
 
-    act(scene, srtp=srtp)
+    act(scene, srtp=srtp, srtp_keying=keying)
 
 
 def test_preferring_encryption_where_the_pbx_has_none(act: Any) -> None:

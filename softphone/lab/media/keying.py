@@ -87,10 +87,10 @@ class KeyExchange:
         if address is not None:
             self._handshake.start()
 
-    def takes(self, data: bytes, source: Address) -> bool:
-        """Whether a datagram was part of all this, and no sound."""
-        if not data:
-            return False
+    def takes(self, data: bytes, source: Address, *, rtcp: bool = False) -> bool:
+        """Whether a datagram was part of all this, and no sound. RTCP on a port of its own gets no keys here."""
+        if not data or rtcp:
+            return rtcp
         if data[0] in STUN_BYTES:
             self._check(data, source)
         elif data[0] in DTLS_BYTES:

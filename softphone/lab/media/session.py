@@ -186,9 +186,7 @@ class MediaSession:
         if agreement is None:
             return
         if agreement.dtls is not None and self._key_exchange is not None:
-            if self._key_exchange.takes(data, source):
-                return
-            if self._inbound is None:
+            if self._key_exchange.takes(data, source, rtcp=rtcp) or self._inbound is None:
                 return
         try:
             if rtcp or is_rtcp(data):
