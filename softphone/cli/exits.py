@@ -8,6 +8,7 @@ USAGE = 2
 NO_DAEMON = 3
 REFUSED = 4
 CONFIG = 5
+UNKNOWN = 6
 BUSY = 10
 NO_ANSWER = 11
 REJECTED = 12
@@ -24,8 +25,9 @@ MEANINGS = {
     FAILED: "something failed, or a check found something",
     USAGE: "wrong arguments",
     NO_DAEMON: "no softphone runs on this socket",
-    REFUSED: "the softphone refused the request, such as a call from an account that is not registered",
+    REFUSED: "the softphone or the PBX refused the request, such as a call from an account that is not registered",
     CONFIG: "the configuration is wrong",
+    UNKNOWN: "an order or a call was sent to the PBX, and whether it was done is unknown",
     BUSY: "call: busy",
     NO_ANSWER: "call: nobody answered",
     REJECTED: "call: rejected",

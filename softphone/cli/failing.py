@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import typer
 
 from softphone.cli import exits
-from softphone.errors import ConfigError, SoftphoneError, UsageError
+from softphone.errors import ConfigError, OutcomeUnknown, ProviderRefused, SoftphoneError, UsageError
 
 
 @contextmanager
@@ -30,6 +30,10 @@ def code_of(error: SoftphoneError) -> int:
         return exits.CONFIG
     if isinstance(error, UsageError):
         return exits.USAGE
+    if isinstance(error, OutcomeUnknown):
+        return exits.UNKNOWN
+    if isinstance(error, ProviderRefused):
+        return exits.REFUSED
     return _of_control(error)
 
 

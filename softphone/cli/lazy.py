@@ -53,6 +53,9 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("levels", "sound:levels", "Show how loud both sides of a call are, and who talks."),
         Entry("record", "act:record", "Record a call to a WAV file, or stop it."),
     ),
+    "The PBX": (
+        Entry("pbx", "pbx:app", "Speak to the PBX's service: extensions, orders, click-to-call, live events, tokens."),
+    ),
     "Set-up and trial": (
         Entry("config", "config:app", "Check a configuration file; print an example or the schema."),
         Entry("doctor", "doctor:doctor", "Find out what keeps the phone from working, and what to do about it."),

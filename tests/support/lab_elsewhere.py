@@ -1,11 +1,11 @@
-"""The lab in a namespace of its own: its sockets are made by a thread that lives there."""
+"""The lab in a thread of its own: beside a test without a loop, or in a network namespace that holds its sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from softphone.lab import Lab, LabOptions
 from tests.support.netns import Namespace
@@ -13,8 +13,13 @@ from tests.support.netns import Namespace
 START_S = 20.0
 
 
+def lab_in(namespace: Namespace, options: LabOptions) -> AbstractContextManager[Lab]:
+    """A lab in this namespace, as `lab_beside` runs it."""
+    return lab_beside(options, namespace.entered)
+
+
 @contextmanager
-def lab_in(namespace: Namespace, options: LabOptions) -> Iterator[Lab]:
+def lab_beside(options: LabOptions, place: Callable[[], AbstractContextManager[object]] = nullcontext) -> Iterator[Lab]:
     """Runs a lab until the end of the block. It belongs to another thread: look at it, but do not drive it."""
     lab = Lab(options)
     up = threading.Event()
@@ -29,7 +34,7 @@ def lab_in(namespace: Namespace, options: LabOptions) -> Iterator[Lab]:
 
     def run() -> None:
         try:
-            with namespace.entered():
+            with place():
                 loop.run_until_complete(serve())
         except BaseException as error:
             failures.append(error)
