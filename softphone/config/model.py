@@ -75,7 +75,9 @@ class Sip(Strict):
     retry_min_s: Seconds = Field(
         default=2, description="First pause before a failed registration is tried again (seconds)"
     )
-    retry_max_s: Seconds = Field(default=60, description="Longest pause between tries; it doubles up to here (seconds)")
+    retry_max_s: Seconds = Field(
+        default=60, description="Longest pause between tries; it doubles up to here; over wss at most 10 (seconds)"
+    )
     probe_s: SecondsOrZero = Field(
         default=20, description="Pause between OPTIONS that prove the link to the registrar; 0: none (seconds)"
     )

@@ -55,7 +55,7 @@ class Account:
         self._timers = Timers()
         sip = world.sip
         self._slow = Backoff(reg.AUTH_RETRY_MIN_S, reg.AUTH_RETRY_MAX_S)
-        self._backoff = Backoff(sip.retry_min_s, sip.retry_max_s)
+        self._backoff = self._pauses(settings)
         self._state = reg.RegistrationState(
             pulled=settings.origin == "provider",
             probe_s=sip.probe_s,
@@ -76,6 +76,12 @@ class Account:
     def id(self) -> str:
         return self.settings.id
 
+    def _pauses(self, settings: ResolvedAccount) -> Backoff:
+        """The pauses between tries to register."""
+        sip = self._world.sip
+        longest_s = min(sip.retry_max_s, reg.WSS_RETRY_MAX_S) if settings.transport == "wss" else sip.retry_max_s
+        return Backoff(min(sip.retry_min_s, longest_s), longest_s)
+
     # ---- life
 
     def start(self, carrier: StackAccount) -> None:
@@ -93,6 +99,7 @@ class Account:
         had = self.settings.register
         self._carrier.update(settings)
         self.settings = settings
+        self._backoff = self._pauses(settings)
         if settings.register:
             self._advance(reg.RegisterWanted())
         elif had:

@@ -30,6 +30,9 @@ from softphone.stacks.base import (
 
 AUTH_RETRY_MIN_S = 60.0
 AUTH_RETRY_MAX_S = 600.0
+WSS_RETRY_MAX_S = 10.0
+"""The longest pause over WebSocket, where the server can reach us by our connection only: with the time that a try may
+take, that makes less than 20 s from the server's return to the registration."""
 TIMEOUT_CODE = 408
 
 

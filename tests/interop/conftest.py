@@ -10,7 +10,7 @@ from tests.interop.peers.kamailio.server import Kamailio
 from tests.interop.peers.kavkom_api import Extension, KavkomApi
 from tests.interop.peers.rtp import RtpEnd
 from tests.interop.peers.sipp.run import Sipp
-from tests.interop.phone import Phones
+from tests.interop.phone import TLS_LINE, WSS_LINE, Line, Phones
 
 _HERE = Path(__file__).parent
 _LOG_CHARS = 30_000
@@ -84,3 +84,10 @@ def api(asterisk: Asterisk) -> Iterator[KavkomApi]:
 def phones(asterisk: Asterisk, api: KavkomApi, tmp_path: Path) -> Phones:
     """Starts the product: `with phones.provisioned("901") as phone`."""
     return Phones(asterisk, api, tmp_path)
+
+
+@pytest.fixture(params=[TLS_LINE, WSS_LINE], ids=str)
+def line(request: pytest.FixtureRequest) -> Line:
+    """A test that takes this runs over TLS and over WebSocket."""
+    found: Line = request.param
+    return found

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -195,6 +196,24 @@ class Phone:
 
 def _has(event: Json, wanted: Json) -> bool:
     return all(event.get(key) == value for key, value in wanted.items())
+
+
+@dataclass(frozen=True)
+class Line:
+    """Three extensions of Asterisk, and how a phone speaks to it as any of them."""
+
+    transport: str
+    first: str
+    second: str
+    third: str
+
+    def __str__(self) -> str:
+        return self.transport
+
+
+TLS_LINE = Line("tls", "901", "902", "903")
+WSS_LINE = Line("wss", "931", "932", "933")
+"""The same features, over TLS with RTP, and over WebSocket with ICE and DTLS-SRTP."""
 
 
 class Phones:

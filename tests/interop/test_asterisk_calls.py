@@ -7,7 +7,7 @@ import pytest
 from softphone.testing.audio import Sound, heard_share, read_wav, silence_share, speech_like
 from tests.interop.peers.asterisk import numbers, sounds
 from tests.interop.peers.asterisk.server import Asterisk
-from tests.interop.phone import Phones, sounds_like
+from tests.interop.phone import Line, Phones, sounds_like
 
 ANSWER = [{"from": "*", "action": "answer"}]
 ALL_DIGITS = "1234567890*#ABCD"
@@ -66,9 +66,9 @@ def test_the_echo_comes_back(asterisk: Asterisk, phones: Phones, codec: str, nam
         assert ended["quality"]["rx_lost"] == 0
 
 
-def test_the_pbx_hears_the_phone_and_the_phone_the_pbx(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_the_pbx_hears_the_phone_and_the_phone_the_pbx(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         call = phone.connected(numbers.RECORD, headers={"X-Recording": "hello"})
         phone.says(call, prompt())
         phone.hung_up(call)
@@ -159,21 +159,21 @@ def test_a_rule_answers_and_the_announcement_is_heard(asterisk: Asterisk, phones
         assert sounds_like(sounds.announcement(), read_wav(file, channel=0))
 
 
-def test_headers_of_the_caller_arrive(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
-        asterisk.originate("901", numbers.ECHO, **{"PJSIP_HEADER(add,X-Ticket)": "4711"})
+def test_headers_of_the_caller_arrive(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
+        asterisk.originate(line.first, numbers.ECHO, **{"PJSIP_HEADER(add,X-Ticket)": "4711"})
         incoming = phone.told("call.incoming")
         assert incoming["headers"]["X-Ticket"] == ["4711"]
         phone.control.reject(incoming["call"])
         phone.ended(incoming["call"])
 
 
-def test_rejecting_with_a_code(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_rejecting_with_a_code(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         for count, (code, cause) in enumerate(CAUSES.items(), start=1):
-            asterisk.originate("901", numbers.ECHO)
+            asterisk.originate(line.first, numbers.ECHO)
             call = phone.told("call.incoming", count=count)["call"]
             phone.control.reject(call, code)
             ended = phone.ended(call)
@@ -181,23 +181,23 @@ def test_rejecting_with_a_code(asterisk: Asterisk, phones: Phones) -> None:
             assert asterisk.wait_for("Hangup", count=count)[-1]["Cause"] == cause
 
 
-def test_the_caller_gives_up(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
-        asterisk.originate("901", numbers.ECHO)
+def test_the_caller_gives_up(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
+        asterisk.originate(line.first, numbers.ECHO)
         call = phone.told("call.incoming")["call"]
         asterisk.wait_for("Newstate", ChannelStateDesc="Ringing")
-        asterisk.hang_up("901")
+        asterisk.hang_up(line.first)
         ended = phone.ended(call)
         assert (ended["reason"], ended["by"], ended["phase"]) == ("cancelled", "remote", "incoming")
 
 
-def test_one_extension_calls_the_other(asterisk: Asterisk, phones: Phones) -> None:
+def test_one_extension_calls_the_other(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     """Two extensions of one daemon, through the PBX: each hears what the other says."""
-    with phones.provisioned("901", "902") as phone:
-        phone.registered("901", "902")
-        ours = phone.dial("902", "901")
-        theirs = phone.told("call.incoming", account="902@pbx.test")["call"]
+    with phones.provisioned(line.first, line.second, transport=line.transport) as phone:
+        phone.registered(line.first, line.second)
+        ours = phone.dial(line.second, line.first)
+        theirs = phone.told("call.incoming", account=f"{line.second}@pbx.test")["call"]
         phone.told("call.progress", call=ours, code=180)
         phone.control.answer(theirs)
         for call in (ours, theirs):
@@ -212,19 +212,21 @@ def test_one_extension_calls_the_other(asterisk: Asterisk, phones: Phones) -> No
         assert sounds_like(prompt(2), read_wav(heard_by_us, channel=0))
 
 
-def test_a_busy_extension_is_busy_for_the_other(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901", "902", incoming=[{"from": "*", "action": "reject", "code": 486}]) as phone:
-        phone.registered("901", "902")
-        ended = phone.ended(phone.dial("902", "901"))
+def test_a_busy_extension_is_busy_for_the_other(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(
+        line.first, line.second, incoming=[{"from": "*", "action": "reject", "code": 486}], transport=line.transport
+    ) as phone:
+        phone.registered(line.first, line.second)
+        ended = phone.ended(phone.dial(line.second, line.first))
         assert (ended["reason"], ended["code"], ended["by"]) == ("busy", 486, "remote")
 
 
 # --- how calls fare --------------------------------------------------------------------------------
 
 
-def test_refusals(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_refusals(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         for code, reason in REFUSALS.items():
             ended = phone.ended(phone.dial(numbers.refuses_with(code)))
             assert (ended["code"], ended["reason"], ended["by"]) == (code, reason, "remote")
@@ -239,9 +241,9 @@ def test_headers_of_ours_arrive(asterisk: Asterisk, phones: Phones) -> None:
         assert (told["Caller"], told["Value"]) == ("901", "a b; c=1")
 
 
-def test_cancelling_while_it_rings(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_cancelling_while_it_rings(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         call = phone.dial(numbers.RING_FOR_EVER)
         phone.told("call.progress", call=call, code=180)
         ended = phone.hung_up(call)
@@ -258,9 +260,9 @@ def test_the_ring_timeout_cancels(asterisk: Asterisk, phones: Phones) -> None:
         asterisk.wait_for("Hangup")
 
 
-def test_early_media_is_heard_before_the_answer(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_early_media_is_heard_before_the_answer(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         call = phone.dial(numbers.EARLY_MEDIA_THEN_ECHO)
         assert phone.told("call.progress", call=call, code=183)["early_media"]
         phone.told("call.media", call=call, active=True)
@@ -284,13 +286,14 @@ def test_early_media_then_a_refusal(asterisk: Asterisk, phones: Phones) -> None:
         assert heard_share(sounds.notice(), read_wav(file, channel=0)) >= 0.6
 
 
-def test_the_pbx_hangs_up(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_the_pbx_hangs_up(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         call = phone.connected(numbers.hangs_up_after(2))
         ended = phone.ended(call)
         assert (ended["reason"], ended["by"], ended["phase"]) == ("remote_hangup", "remote", "active")
-        assert ended["duration_s"] == pytest.approx(2, abs=0.4)
+        # Asterisk's Answer() waits up to half a second for the first sound, which DTLS lets it hear later
+        assert 1.6 <= ended["duration_s"] <= 2.9
 
 
 def test_the_phone_hangs_up(asterisk: Asterisk, phones: Phones) -> None:
@@ -303,9 +306,9 @@ def test_the_phone_hangs_up(asterisk: Asterisk, phones: Phones) -> None:
         assert asterisk.channels() == []
 
 
-def test_a_stopped_daemon_leaves_no_call_behind(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_a_stopped_daemon_leaves_no_call_behind(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         phone.connected(numbers.ECHO)
         assert phone.stop() == 0
     asterisk.wait_for("Hangup")
@@ -316,9 +319,9 @@ def test_a_stopped_daemon_leaves_no_call_behind(asterisk: Asterisk, phones: Phon
 # --- digits --------------------------------------------------------------------------------------
 
 
-def test_all_digits(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_all_digits(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         call = phone.connected(numbers.DTMF_SEND)
         phone.told("call.digit", call=call, count=len(ALL_DIGITS))
         digits = phone.all("call.digit", call=call)
@@ -360,15 +363,15 @@ def test_twenty_calls_at_once(asterisk: Asterisk, phones: Phones) -> None:
             assert sounds_like(prompt(seed), read_wav(files[call], channel=0))
 
 
-def test_three_in_a_conference(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901", "902", "903") as phone:
-        phone.registered("901", "902", "903")
-        calls = {name: phone.connected(numbers.CONFERENCE, name) for name in ("901", "902", "903")}
+def test_three_in_a_conference(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, line.second, line.third, transport=line.transport) as phone:
+        phone.registered(line.first, line.second, line.third)
+        calls = {name: phone.connected(numbers.CONFERENCE, name) for name in (line.first, line.second, line.third)}
         files = {name: phone.records(call) for name, call in calls.items()}
-        phone.says(calls["901"], prompt())
+        phone.says(calls[line.first], prompt())
         time.sleep(1)
         for call in calls.values():
             phone.hung_up(call)
-        assert sounds_like(prompt(), read_wav(files["902"], channel=0))
-        assert sounds_like(prompt(), read_wav(files["903"], channel=0))
-        assert silence_share(read_wav(files["901"], channel=0)) > 0.9
+        assert sounds_like(prompt(), read_wav(files[line.second], channel=0))
+        assert sounds_like(prompt(), read_wav(files[line.third], channel=0))
+        assert silence_share(read_wav(files[line.first], channel=0)) > 0.9

@@ -7,7 +7,7 @@ import pytest
 from softphone.testing.audio import level_dbfs, read_wav, strongest_tone, tone
 from tests.interop.peers.asterisk import numbers
 from tests.interop.peers.asterisk.server import Asterisk
-from tests.interop.phone import Phone, Phones
+from tests.interop.phone import Line, Phone, Phones
 
 ANSWER = [{"from": "*", "action": "answer"}]
 HEARD_HZ = 600
@@ -44,10 +44,10 @@ def hears(phone: Phone, said_by: str, listener: str) -> bool:
     return level_dbfs(recording) > -60 and abs(strongest_tone(recording).frequency_hz - HEARD_HZ) < 10
 
 
-def test_hold_and_resume(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901", "902", incoming=ANSWER) as phone:
-        phone.registered("901", "902")
-        mine, theirs = pair(phone, "901", "902")
+def test_hold_and_resume(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, line.second, incoming=ANSWER, transport=line.transport) as phone:
+        phone.registered(line.first, line.second)
+        mine, theirs = pair(phone, line.first, line.second)
         phone.control.hold(mine)
         phone.told("call.hold", call=mine, by="local", held=True)
         asterisk.wait_for("Hold")
@@ -61,15 +61,17 @@ def test_hold_and_resume(asterisk: Asterisk, phones: Phones) -> None:
         all_over(phone)
 
 
-def test_a_blind_transfer(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901", "902", "903", incoming=ANSWER) as phone:
-        phone.registered("901", "902", "903")
-        mine, theirs = pair(phone, "901", "902")
-        phone.control.transfer(mine, "903", headers={"X-Queue": "7"})
-        assert phone.told("call.transfer", call=mine, state="requested")["target"] == f"sip:903@{numbers.DOMAIN}"
+def test_a_blind_transfer(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, line.second, line.third, incoming=ANSWER, transport=line.transport) as phone:
+        phone.registered(line.first, line.second, line.third)
+        mine, theirs = pair(phone, line.first, line.second)
+        phone.control.transfer(mine, line.third, headers={"X-Queue": "7"})
+        assert (
+            phone.told("call.transfer", call=mine, state="requested")["target"] == f"sip:{line.third}@{numbers.DOMAIN}"
+        )
         phone.told("call.transfer", call=mine, state="done")
         assert phone.ended(mine)["reason"] == "transferred"
-        third = phone.told("call.incoming", account=f"903@{numbers.DOMAIN}")["call"]
+        third = phone.told("call.incoming", account=f"{line.third}@{numbers.DOMAIN}")["call"]
         phone.told("call.media", call=third, active=True)
         assert phone.control.call(theirs)["state"] == "active"
         assert hears(phone, theirs, third)
@@ -77,10 +79,10 @@ def test_a_blind_transfer(asterisk: Asterisk, phones: Phones) -> None:
         all_over(phone)
 
 
-def test_a_transfer_that_fails_leaves_the_call_as_it_was(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901", "902", incoming=ANSWER) as phone:
-        phone.registered("901", "902")
-        mine, theirs = pair(phone, "901", "902")
+def test_a_transfer_that_fails_leaves_the_call_as_it_was(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, line.second, incoming=ANSWER, transport=line.transport) as phone:
+        phone.registered(line.first, line.second)
+        mine, theirs = pair(phone, line.first, line.second)
         phone.control.transfer(mine, "no-such-number")
         failed = phone.told("call.transfer", call=mine, state="failed")
         assert failed["code"] >= 400
@@ -90,14 +92,14 @@ def test_a_transfer_that_fails_leaves_the_call_as_it_was(asterisk: Asterisk, pho
         all_over(phone)
 
 
-def test_an_attended_transfer(asterisk: Asterisk, phones: Phones) -> None:
+def test_an_attended_transfer(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     """902 calls 901, who asks 903 while 902 is held, and then connects the two."""
-    with phones.provisioned("901", "902", "903", incoming=ANSWER) as phone:
-        phone.registered("901", "902", "903")
-        theirs, mine = pair(phone, "902", "901")
+    with phones.provisioned(line.first, line.second, line.third, incoming=ANSWER, transport=line.transport) as phone:
+        phone.registered(line.first, line.second, line.third)
+        theirs, mine = pair(phone, line.second, line.first)
         phone.control.hold(mine)
         phone.told("call.hold", call=mine, by="local", held=True)
-        consulting, third = pair(phone, "901", "903")
+        consulting, third = pair(phone, line.first, line.third)
         phone.control.transfer_to(mine, consulting)
         done = phone.told("call.transfer", call=mine, state="done")
         assert done["consulted"] == consulting
@@ -109,9 +111,9 @@ def test_an_attended_transfer(asterisk: Asterisk, phones: Phones) -> None:
 
 
 @pytest.mark.parametrize("policy", ["accept", "domain"])
-def test_the_pbx_sends_us_elsewhere(asterisk: Asterisk, phones: Phones, policy: str) -> None:
-    with phones.provisioned("901", transfers=policy) as phone:
-        phone.registered("901")
+def test_the_pbx_sends_us_elsewhere(asterisk: Asterisk, phones: Phones, line: Line, policy: str) -> None:
+    with phones.provisioned(line.first, transfers=policy, transport=line.transport) as phone:
+        phone.registered(line.first)
         call = phone.connected(numbers.SENDS_TO_THE_TONE)
         asked = phone.told("call.transfer_asked", call=call, accepted=True)
         second = asked["new_call"]
@@ -126,9 +128,9 @@ def test_the_pbx_sends_us_elsewhere(asterisk: Asterisk, phones: Phones, policy: 
         all_over(phone)
 
 
-def test_a_transfer_asked_by_the_pbx_is_refused_by_default(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901") as phone:
-        phone.registered("901")
+def test_a_transfer_asked_by_the_pbx_is_refused_by_default(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, transport=line.transport) as phone:
+        phone.registered(line.first)
         call = phone.connected(numbers.SENDS_TO_THE_TONE)
         asked = phone.told("call.transfer_asked", call=call, accepted=False)
         assert (asked["target"], asked["new_call"]) == (f"sip:9197@{numbers.DOMAIN}", "")
@@ -138,11 +140,11 @@ def test_a_transfer_asked_by_the_pbx_is_refused_by_default(asterisk: Asterisk, p
         all_over(phone)
 
 
-def test_a_conference_of_ours_between_two_callers(asterisk: Asterisk, phones: Phones) -> None:
-    with phones.provisioned("901", "902", "903", incoming=ANSWER) as phone:
-        phone.registered("901", "902", "903")
-        first, theirs = pair(phone, "901", "902")
-        second, third = pair(phone, "901", "903")
+def test_a_conference_of_ours_between_two_callers(asterisk: Asterisk, phones: Phones, line: Line) -> None:
+    with phones.provisioned(line.first, line.second, line.third, incoming=ANSWER, transport=line.transport) as phone:
+        phone.registered(line.first, line.second, line.third)
+        first, theirs = pair(phone, line.first, line.second)
+        second, third = pair(phone, line.first, line.third)
         assert not hears(phone, theirs, third)
         made = phone.control.start_conference([first, second], local=False)
         assert hears(phone, theirs, third)

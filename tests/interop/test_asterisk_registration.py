@@ -129,17 +129,19 @@ def test_a_closed_port_is_told_in_words(asterisk: Asterisk, phones: Phones) -> N
         assert "port" in failed["advice"]
 
 
-def test_a_link_that_goes_silent_is_replaced_within_40_s(asterisk: Asterisk, phones: Phones) -> None:
+@pytest.mark.parametrize("transport", ["tls", "wss"])
+def test_a_link_that_goes_silent_is_replaced_within_40_s(asterisk: Asterisk, phones: Phones, transport: str) -> None:
     """With the default settings: nobody closes the connection, it only carries nothing any more."""
-    with TcpRelay(asterisk.tls_port) as relay:
-        with phones.provisioned("901", registrar=f"127.0.0.1:{relay.port}") as phone:
-            phone.registered("901")
+    extension, port = ("901", asterisk.tls_port) if transport == "tls" else ("931", asterisk.ports.wss)
+    with TcpRelay(port) as relay:
+        with phones.provisioned(extension, transport=transport, registrar=f"127.0.0.1:{relay.port}") as phone:
+            phone.registered(extension)
             relay.cut()
             lost = phone.told("account.connection_lost", within_s=40)
-            assert "901" in lost["account"]
+            assert extension in lost["account"]
             phone.told("account.registered", count=2, within_s=10)
             assert relay.connections == 2
-            call = phone.connected(numbers.ECHO, "901")
+            call = phone.connected(numbers.ECHO, extension)
             phone.hung_up(call)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pjsua2 as pj
 
 from softphone.addresses import HostPort, NameAddr, SipUri
-from softphone.aio import Tasks
+from softphone.aio import Backoff, Tasks
 from softphone.config.resolved import ResolvedAccount
 from softphone.errors import SipError, SoftphoneError, UsageError
 from softphone.stacks.base import (
@@ -52,6 +52,9 @@ _EBUSY = 70011  # PJ_EBUSY: a REGISTER is under way already
 
 CAUSE_PATIENCE_S = 0.05
 """How long the word on a failed connection may come after the failure itself."""
+
+REOPEN_MIN_S, REOPEN_MAX_S = 0.5, 10.0
+"""Pauses between tries to have a WebSocket again for calls that go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class PjAccount:
         self._pin = stack.take_pin()
         self._alias = f"{secrets.token_hex(6)}.invalid"
         self._tunnel: Tunnel | None = None
+        self._stray: set[PjLeg] = set()
         self._fresh = False
         self._last_fault: Fault | None = None
         self._closed = False
@@ -217,6 +221,8 @@ class PjAccount:
             self._tunnel = wss.Tunnel(
                 self.settings.id, self._alias, route(self.settings, self._pin), pace, self.tunnel_lost
             )
+        if not self._tunnel.up:
+            self._stray = set(self._legs)
         return wss.LOOPBACK, await self._tunnel.open(wss.endpoint(self.settings, target))
 
     def tunnel_lost(self, cause: str) -> None:
@@ -224,6 +230,26 @@ class PjAccount:
         self._transport = 0
         self._last_fault = Fault(cause, "the connection is opened again by itself")
         self._report(ConnectionLost(cause))
+        if not self.settings.register and self._legs:
+            self._look(self._reopen(), "open the WebSocket again")
+
+    async def _reopen(self) -> None:
+        """For calls of an account that does not register: the far end has no other way to say how they go on."""
+        pauses = Backoff(REOPEN_MIN_S, REOPEN_MAX_S)
+        while self._legs and self._is_cut_off:
+            await asyncio.sleep(pauses.next_s())
+            try:
+                before = self._registrars.current
+                await self._aim(before, self._registrars.begin(await self._find(), "same"))
+            except NoWay as failure:
+                log.info("account %s: %s", self.settings.id, failure.cause)
+        self._call_home()
+
+    def _call_home(self) -> None:
+        """Calls that began over a WebSocket which is gone are told of the new one."""
+        stray, self._stray = self._stray & self._legs, set()
+        for leg in stray:
+            leg.retarget()
 
     def _modify(self) -> None:
         self.native.modify(self._config())
@@ -311,6 +337,7 @@ class PjAccount:
         registrars = self._registrars
         registrars.worked()
         self._report(RegistrationOk(expires_s, str(registrars.current or ""), registrars.preferred, outbound))
+        self._call_home()
 
     def _failed(self, code: int, reason: str, cause: str, advice: str, auth: bool = False) -> None:
         registrars = self._registrars

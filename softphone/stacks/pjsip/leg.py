@@ -193,6 +193,16 @@ class PjLeg:
             # Another INVITE is under way, which may take as long as the old address lets it
             self._account.after(RENEW_PAUSE_S, lambda: self._renew(tries - 1))
 
+    def retarget(self) -> None:
+        """Tells the far end by UPDATE (RFC 3311) that we are reached by another connection now; media goes on as it is.
+
+        Where there is no such call any more, the answer ends ours.
+        """
+        prm = invite_options()
+        prm.opt.flag = pj.PJSUA_CALL_NO_SDP_OFFER | pj.PJSUA_CALL_UPDATE_CONTACT | pj.PJSUA_CALL_UPDATE_VIA
+        if self._confirmed:
+            self._command("tell our new connection", lambda call: call.update(prm))
+
     def transfer(self, target: str, headers: dict[str, str]) -> None:
         prm = pj.CallOpParam()
         add_headers(prm, headers)

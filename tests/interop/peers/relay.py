@@ -1,5 +1,6 @@
 """A TCP relay between phone and PBX, whose link can be cut the way networks do it: without a word."""
 
+import contextlib
 import select
 import socket
 import threading
@@ -10,7 +11,7 @@ class TcpRelay:
     """Listens on a free port of 127.0.0.1 and passes everything to `target_port`, both ways.
 
     `cut` silences the connections of now: they stay open, but nothing passes any more, as when a router
-    lost its state. New connections work. `down` refuses those too, until `up`.
+    lost its state. New connections work. `down` refuses those too, until `up`. `reset` closes what is open.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -55,6 +56,14 @@ class TcpRelay:
         """Silences all connections that are open now."""
         with self._changed:
             self._silent.update(range(len(self._pairs)))
+
+    def reset(self) -> None:
+        """Cuts all connections that are open now, and both sides see it at once."""
+        with self._changed:
+            pairs = list(self._pairs)
+        for side in (side for pair in pairs for side in pair):
+            with contextlib.suppress(OSError):  # gone already
+                side.shutdown(socket.SHUT_RDWR)
 
     def down(self) -> None:
         """Silences what is open, and closes every new connection at once."""
