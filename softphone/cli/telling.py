@@ -22,6 +22,18 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "network.changed": lambda e: f"this machine's addresses are now {', '.join(e['after']) or 'none'}",
     "provider.fetched": lambda e: _joined(f"the PBX lists {count_of(e['extensions'], 'extension')}", *e["problems"]),
     "provider.failed": lambda e: f"{e['cause']}; again in {show_duration(e['retry_in_s'])}",
+    "pbx.call": lambda e: _pbx_call(e),
+    "pbx.webhook_call": lambda e: f"{_pbx_call(e)} (by webhook)",
+    "pbx.cdr": lambda e: f"the PBX's record of {_pbx_far_end(e)}: {show_duration(e['duration_s'] or 0)}",
+    "pbx.live_connected": lambda e: f"live events of {count_of(len(e['extensions']), 'extension')} come now",
+    "pbx.live_lost": lambda e: f"no live events of {count_of(len(e['extensions']), 'extension')}: {e['cause']}",
+    "pbx.webhook_unreadable": lambda e: f"a webhook was refused: {e['cause']}",
+    "pbx.webhook_dropped": lambda e: f"{count_of(e['dropped'], 'webhook')} lost: {e['cause']}",
+    "pbx.click_to_call": lambda e: _click(e),
+    "timeline.difference": lambda e: f"{e['timeline']}: {e['text']}",
+    "timeline.closed": lambda e: f"{e['timeline']}: {_verdict(e)}",
+    "timeline.changed": lambda e: f"{e['timeline']}: something came late; now {_verdict(e)}",
+    "timeline.store_failed": lambda e: str(e["cause"]),
     "nat.server_ok": lambda e: f"{e['kind'].upper()} server {e['server']} answers; it sees us at {e['seen']}",
     "nat.server_failed": lambda e: _joined(f"{e['kind'].upper()} server {e['server']}: {e['cause']}", e["advice"]),
     "account.added": lambda e: "new account",
@@ -100,6 +112,25 @@ def _joined(*parts: str) -> str:
 
 def _restart(keys: list[str]) -> str:
     return f"; a restart is needed for {', '.join(keys)}" if keys else ""
+
+
+def _pbx_call(e: Event) -> str:
+    return f"the PBX says: {_pbx_far_end(e)} is {e['state']}"
+
+
+def _pbx_far_end(e: Event) -> str:
+    who = f"extension {e['extension']}" if e["extension"] else "an extension"
+    return f"the {e['direction'] or 'unknown'} call of {who} with {e['number'] or 'an unknown number'}"
+
+
+def _click(e: Event) -> str:
+    recorded = "; the PBX records it" if e["recorded"] else ""
+    return f"the PBX rings here and then calls {e['destination']}{recorded}"
+
+
+def _verdict(e: Event) -> str:
+    whole = "complete" if e["complete"] else "closed, with sides missing"
+    return _joined(whole, ", ".join(e["differences"]) or "no difference")
 
 
 def _registration_failed(e: Event) -> str:

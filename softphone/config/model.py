@@ -32,6 +32,7 @@ from softphone.config.types import (
     Strict,
 )
 from softphone.config.web import Web
+from softphone.config.webhook import SipCredentials, Timeline, Webhook
 
 __all__ = [
     "Account",
@@ -51,9 +52,12 @@ __all__ = [
     "Ringer",
     "RtpPorts",
     "Sip",
+    "SipCredentials",
     "Talk",
+    "Timeline",
     "Trace",
     "Web",
+    "Webhook",
 ]
 
 
@@ -205,6 +209,13 @@ class Config(Strict):
     control: Control = Field(default_factory=lambda: Control(), description="The local control API")
     web: Web | None = Field(default=None, description="The page that makes a browser a handset; default: none")
     trace: Trace = Field(default=Trace(), description="SIP messages for finding out what went wrong")
+    timeline: Timeline = Field(
+        default=Timeline(), description="One timeline per call: what this phone saw, what the PBX said, and the CDR"
+    )
+    webhook: Webhook | None = Field(default=None, description="What the PBX posts to us; default: we do not listen")
+    sip_credentials: SipCredentials | None = Field(
+        default=None, description="Gives a page's backend the credentials for SIP.js; default: nobody gets any"
+    )
     log: Log = Field(default=Log(), description="What the daemon writes about itself")
 
     @model_validator(mode="after")

@@ -75,13 +75,17 @@ class PbxLiveLost(Event):
     """A warning: no live events come any more. What the PBX thinks of running calls is unknown until they do again."""
 
     type: ClassVar[str] = "pbx.live_lost"
+    extensions: list[str]
     cause: str
     retry_in_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PbxWebhookUnreadable(Event):
-    """A warning: a webhook with the right secret makes no sense. `cause` names the place, never the content."""
+    """A warning: a webhook makes no sense, or its secret is wrong. `cause` names the place, never the content.
+
+    Told at most once in ten seconds; the status counts all of them.
+    """
 
     type: ClassVar[str] = "pbx.webhook_unreadable"
     cause: str

@@ -10,13 +10,14 @@ import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from softphone import events
 from softphone.aio import Tasks
 from softphone.bus import Bus, Record
+from softphone.engine.views_pbx import TimelineStatus
 from softphone.errors import NotFound
 from softphone.timeline.book import Book
 from softphone.timeline.differences import Policy
@@ -24,7 +25,7 @@ from softphone.timeline.facts import Fact, Reader
 from softphone.timeline.joining import WINDOW_S, Joined
 from softphone.timeline.record import changes_at_s, tell
 from softphone.timeline.store import Query, Row, Store, StoreFailed
-from softphone.timeline.views import TimelineStatus, TimelineView
+from softphone.timeline.views import TimelineView
 
 log = logging.getLogger(__name__)
 
@@ -102,21 +103,21 @@ class Keeper:
     def _hear(self, record: Record) -> None:
         event = record.event
         if isinstance(event, events.PbxLiveLost):
-            self._inbox += self._of_gap(record, "live_lost")
+            self._inbox += self._of_gap(record, "live_lost", event.extensions)
         elif isinstance(event, events.PbxLiveConnected):
-            self._inbox += self._of_gap(record, "live_back") if event.gap_s else ()
+            self._inbox += self._of_gap(record, "live_back", event.extensions) if event.gap_s else ()
         elif (fact := self._reader.read(record)) is not None:
             self._inbox.append(fact)
         else:
             return
         self._news.set()
 
-    def _of_gap(self, record: Record, kind: str) -> Iterable[Fact]:
-        """Live events ceased, or came back: that is part of every call that is up."""
+    def _of_gap(self, record: Record, kind: str, extensions: Sequence[str]) -> Iterable[Fact]:
+        """Live events ceased, or came back: that is part of every call of these extensions that is up."""
         for told in list(self._told.values()):
             view = told.view
             joined = self._book.get(view.id)
-            if view.phone and view.phone.state != "ended" and joined and joined.leg:
+            if view.extension in extensions and view.phone and view.phone.state != "ended" and joined and joined.leg:
                 yield Fact(
                     id=f"{record.id}/{view.id}",
                     source="phone",

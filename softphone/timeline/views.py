@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,29 +128,3 @@ class TimelinePage:
     timelines: list[TimelineView]
     next: str | None = None
     """`before` for the page after this one; null at the end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimelineStatus:
-    """How the keeping of timelines fares."""
-
-    state: str
-    """ok, or failed: timelines are kept in memory only."""
-    cause: str = ""
-    open: int = 0
-    """Timelines that may still change."""
-    closed: int = 0
-    """Closed since the start."""
-    complete: int = 0
-    """Of these, those that all sides told their part of."""
-    with_differences: int = 0
-    """Of these, those with differences."""
-    late: int = 0
-    """How often something came after a timeline was closed."""
-    stored: int = 0
-    """Timelines on disk."""
-
-
-def summary(timeline: dict[str, Any]) -> dict[str, Any]:
-    """A stored timeline as it stands in lists."""
-    return timeline | {"entries": []}

@@ -79,7 +79,15 @@ def test_times_and_counts() -> None:
     )
 
 
-VALUES = {"str": "x", "int": 7, "float": 2.5, "bool": True, "list[str]": ["y"], "dict[str, list[str]]": {}}
+VALUES = {
+    "str": "x",
+    "int": 7,
+    "float": 2.5,
+    "bool": True,
+    "list[str]": ["y"],
+    "dict[str, list[str]]": {},
+    "dict[str, Any]": {},
+}
 
 
 @pytest.mark.parametrize("name", list(event_types()))

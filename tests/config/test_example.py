@@ -25,9 +25,17 @@ _NOT_DEFAULT = {
     "nat.stun",
     "nat.turn",
     "web.token",
+    "webhook",
+    "webhook.listen",
+    "webhook.secret",
+    "sip_credentials",
+    "sip_credentials.listen",
+    "sip_credentials.token",
+    "sip_credentials.extensions",
 }
 
 _LIVE = {"KAVKOM_REFRESH_TOKEN": "refresh-token", "KAVKOM_USER_UUID": "user-uuid"}
+_DOORS = {"WEBHOOK_SECRET": "Bearer webhook-secret", "SIP_CREDENTIALS_TOKEN": "credentials-token"}
 
 
 WEB_TOKEN = {"SOFTPHONE_WEB_TOKEN": "a web token of length"}
@@ -68,7 +76,9 @@ def test_it_loads(tmp_path: Path) -> None:
     (tmp_path / "sounds/welcome.wav").write_bytes(b"RIFF")
     copy = tmp_path / "softphone.yaml"
     copy.write_bytes(EXAMPLE.read_bytes())
-    config = load(copy, environ={"KAVKOM_TOKEN": "api-token", "TURN_PASSWORD": "turn-secret"} | _LIVE | WEB_TOKEN)
+    config = load(
+        copy, environ={"KAVKOM_TOKEN": "api-token", "TURN_PASSWORD": "turn-secret"} | _LIVE | _DOORS | WEB_TOKEN
+    )
     assert config.provider is not None
     assert config.provider.token.reveal() == "api-token"
     assert [account.pulled for account in config.accounts] == [True, True, True, False]

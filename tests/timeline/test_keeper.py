@@ -191,7 +191,7 @@ def test_a_gap_in_live_events_stands_in_the_calls_that_are_up(tmp_path: Path) ->
         desk.dial()
         await desk.keeper.flush()
         desk.bus.publish(events.PbxLiveConnected(extensions=["901"], gap_s=0))
-        desk.bus.publish(events.PbxLiveLost(cause="the connection broke", retry_in_s=1))
+        desk.bus.publish(events.PbxLiveLost(extensions=["901"], cause="the connection broke", retry_in_s=1))
         desk.bus.publish(events.PbxLiveConnected(extensions=["901"], gap_s=3))
         await desk.keeper.flush()
         view = await desk.keeper.get("c1")
