@@ -19,6 +19,11 @@ def random_password() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
+def random_token() -> str:
+    """An API token, as the PBX makes them."""
+    return secrets.token_hex(16)
+
+
 @dataclass
 class Extension:
     """One line of a tenant. `enabled` False means: listed by the API as "false", refused by the registrar."""
@@ -51,7 +56,7 @@ class Tenant:
     extensions: dict[str, Extension] = field(default_factory=dict)
     dids: dict[str, str] = field(default_factory=dict)  # number in digits only (33199000001) -> extension
     user_uuid: str = field(default_factory=lambda: str(uuid.uuid4()))  # its administrator
-    api_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    api_token: str = field(default_factory=random_token, repr=False)
     refresh_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     webhook: WebhookOptions | None = None
 

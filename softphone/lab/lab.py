@@ -13,6 +13,8 @@ from typing import Any
 from softphone.lab import agent_config as config
 from softphone.lab.addresses import in_uri
 from softphone.lab.api.app import Service
+from softphone.lab.api.control import ControlApi
+from softphone.lab.api.page import page_routes
 from softphone.lab.calls import CallRecord
 from softphone.lab.certificates import CertificateFiles, write_private
 from softphone.lab.directory import Directory, Extension, Tenant, make_tenant
@@ -43,6 +45,7 @@ class Lab:
             self.directory.add(make_tenant(each))
         self.faults = FaultPlan(self.options.service.seed)
         self.service = Service(self.options.service, self.directory, self.events, self.faults, lambda: self.switch)
+        self._control = ControlApi(self)
         self._exit = contextlib.AsyncExitStack()
         self._state_dir: Path | None = None
         self._switch: Switch | None = None
@@ -84,11 +87,13 @@ class Lab:
         )
         await self._open_websockets(self._switch.endpoint.network)
         tls = self.tls if self.options.api_https else None
-        self._web = WebServer(self.service.app, self.options.host, self.options.api_port, tls)
+        app = self.service.application([*self._control.routes(), *page_routes()])
+        self._web = WebServer(app, self.options.host, self.options.api_port, tls)
         self.service.connect(self._web.cut)
         self._exit.push_async_callback(self._web.stop)
         self._exit.push_async_callback(self.service.close)
         self._exit.callback(self.service.release)
+        self._exit.callback(self._control.streams.close)
         await self._web.start()
 
     async def _open_websockets(self, network: Network) -> None:
@@ -289,19 +294,26 @@ class Lab:
 
     def remove_extension(self, number: str) -> None:
         """Delete an extension and its registrations. Raises NotFound."""
-        self.switch.endpoint.registrar.remove_all(self._tenant.get(number), "removed")
-        del self._tenant.extensions[number]
+        self.delete_extension(self._tenant.get(number))
+
+    def delete_extension(self, extension: Extension) -> None:
+        """The same for an extension of any tenant."""
+        self.switch.endpoint.registrar.remove_all(extension, "removed")
+        del self.directory.tenant(extension.domain).extensions[extension.number]
 
     def disable(self, number: str, *, enabled: bool = False) -> None:
         """Switch an extension off (or on again). Raises NotFound."""
-        extension = self._tenant.get(number)
+        self.switch_extension(self._tenant.get(number), enabled=enabled)
+
+    def switch_extension(self, extension: Extension, *, enabled: bool) -> None:
+        """The same for an extension of any tenant."""
         extension.enabled = enabled
         if not enabled:
             self.switch.endpoint.registrar.remove_all(extension, "removed")
 
     def forget_registrations(self) -> None:
         """Lose all registrations, as a restarted PBX does."""
-        for extension in self._tenant.extensions.values():
+        for extension in [each for tenant in self.directory for each in tenant.extensions.values()]:
             self.switch.endpoint.registrar.remove_all(extension, "removed")
 
     def expire_nonces(self) -> None:

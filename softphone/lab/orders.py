@@ -16,7 +16,7 @@ FIRST_INVOICE = 10231
 FIRST_LINE_ORDER = 123_456_789
 FIRST_DID_ORDER = 152
 NUMBER_DIGITS = {"FR": 11, "GB": 12, "US": 11}
-MAX_LINES = 1000  # of one order
+MAX_LINES = 100  # of one order
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ CATALOGUE: Mapping[str, Mapping[str, str]] = {
     "GB": {"London": "44207946", "Leeds": "44113496", "Cardiff": "44292018"},
     "US": {"New York": "121255501", "Chicago": "131255501"},
 }
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
 WEBHOOK_CALLS = ("inbound", "outbound", "cdr")
 # The fields of the payload that the service documents; left: what the receiver calls it
 DOCUMENTED_MAPPING: Mapping[str, str] = {
@@ -62,6 +64,10 @@ class TenantOptions:
     refresh_token: str = field(default="", repr=False)
     user_uuid: str = ""  # the administrator's: the user of the refresh token
     webhook: WebhookOptions | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.domain) > 253 or not _HOST_NAME.fullmatch(self.domain):
+            raise UsageError(f"a tenant's domain is a host name, not {self.domain!r}")
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class WebServer:
 
     async def start(self) -> None:
         """Listen. Raises SoftphoneError where the port is taken."""
-        self._socket = socket.socket(family(self._host), socket.SOCK_STREAM)
+        self._socket = socket.socket(family(self._host), socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((self._host, self._wanted_port))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from softphone.lab.api.admission import Admission
 from softphone.lab.api.answers import ApiError, Envelope
 from softphone.lab.api.auth import AuthApi
 from softphone.lab.api.billing import PATH as BILLING_PATH
 from softphone.lab.api.billing import BillingApi
+from softphone.lab.api.control import BASE as CONTROL
+from softphone.lab.api.control import problem
 from softphone.lab.api.guard import Guard
 from softphone.lab.api.live import LiveHub
 from softphone.lab.api.pbx import CallControl, PbxApi
@@ -53,10 +56,11 @@ class Service:
         billing = BillingApi(admission, self.guard, self.orders, options)
         pbx = PbxApi(admission, self.guard, switch)
         auth = AuthApi(self.guard, self.tokens, verify_extends=options.verify_extends)
-        self.app = Starlette(
-            routes=[*billing.routes(), *pbx.routes(), *auth.routes(), *self.live.routes()],
-            exception_handlers={HTTPException: self._http_error},
-        )
+        self._routes: list[BaseRoute] = [*billing.routes(), *pbx.routes(), *auth.routes(), *self.live.routes()]
+
+    def application(self, more: Sequence[BaseRoute] = ()) -> Starlette:
+        """What a server serves: the service, and `more` beside it."""
+        return Starlette(routes=[*self._routes, *more], exception_handlers={HTTPException: self._http_error})
 
     def connect(self, cut: Callable[[tuple[str, int]], None]) -> None:
         """Learn how a client's connection is closed at once."""
@@ -79,4 +83,9 @@ class Service:
         status = error.status_code if isinstance(error, HTTPException) else 500
         detail = error.detail if isinstance(error, HTTPException) else "Internal error"
         envelope: Envelope = "billing" if request.url.path == BILLING_PATH else "pbx"
-        return ApiError(status, detail).response(envelope, always_ok=self._always_ok)
+        if request.url.path.startswith(CONTROL):
+            response = problem(status, detail)
+        else:
+            response = ApiError(status, detail).response(envelope, always_ok=self._always_ok)
+        response.headers.update(getattr(error, "headers", None) or {})
+        return response

@@ -14,7 +14,7 @@ from softphone.errors import UsageError
 from softphone.lab.api.admission import Admission
 from softphone.lab.api.answers import ApiError, json_response
 from softphone.lab.api.fields import Fields, json_body
-from softphone.lab.api.guard import Guard
+from softphone.lab.api.guard import Guard, by_method
 from softphone.lab.directory import Tenant
 from softphone.lab.orders import MAX_LINES, DidOrder, OrderBook
 from softphone.lab.service_options import ServiceOptions
@@ -37,8 +37,9 @@ class BillingApi:
     def routes(self) -> list[Route]:
         """To be served."""
         return [
-            Route(PATH, self._guard.wrap("billing", self._post), methods=["POST"]),
-            Route(PATH, self._guard.wrap("billing", self._get), methods=["GET"]),
+            by_method(
+                PATH, {"POST": self._guard.wrap("billing", self._post), "GET": self._guard.wrap("billing", self._get)}
+            )
         ]
 
     async def _post(self, request: Request) -> Response:

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from softphone.lab.api.answers import MESSAGE_INVALID, ApiError
 
 MAX_BODY = 1_000_000
-TRUE = ("1", "true", "yes", "on")
-FALSE = ("0", "false", "no", "off", "")
+FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
 async def json_body(request: Request) -> dict[str, Any]:
@@ -52,14 +51,12 @@ class Fields:
         return [name for name in names if self._values.get(name) in (None, "", {}, [])]
 
     def text(self, name: str, *, default: str = "", required: bool = False, longest: int = 255) -> str:
-        """A string; a number counts as one where it is an integer."""
+        """A string without control characters; null counts as absent."""
         value = self._values.get(name)
         if value is None or value == "":
             if required:
                 self.errors[name] = f"The {name} field is required."
             return default
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
         if not isinstance(value, str) or not _storable(value):
             self.errors[name] = f"The {name} field must be a string."
             return default
@@ -89,22 +86,22 @@ class Fields:
 
     def choice(self, name: str, choices: Collection[str], default: str) -> str:
         """One of a few words."""
-        text = self.text(name, default=default)
-        if text not in choices:
+        value = self._values.get(name, default)
+        if not isinstance(value, str) or value not in choices:
             self.errors[name] = f"The selected {name} is invalid."
             return default
-        return text
+        return value
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """A boolean, as JSON, as 1/0 or as a word."""
         value = self._values.get(name)
         if value is None:
             return default
-        text = str(value).lower() if isinstance(value, bool | int | str) else "?"
-        if text not in TRUE and text not in FALSE:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if text not in FLAGS or not isinstance(value, bool | int | str):
             self.errors[name] = f"The {name} field must be true or false."
             return default
-        return text in TRUE
+        return FLAGS[text]
 
 
 def _is_uuid4(text: str) -> bool:
@@ -116,4 +113,4 @@ def _is_uuid4(text: str) -> bool:
 
 def _storable(text: str) -> bool:
     """Half a surrogate pair is JSON, but no text; control characters have no place in a name."""
-    return text.isprintable() and not any("\ud800" <= each <= "\udfff" for each in text)
+    return not any(each < " " or each == "\x7f" or "\ud800" <= each <= "\udfff" for each in text)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from softphone.lab.api.answers import INVALID_TOKEN, ApiError, Envelope, json_response
 from softphone.lab.events import EventLog
@@ -159,6 +160,15 @@ def _page_instead(fault: Fault) -> Response:
         wrong: dict[str, Any] = {"billing": BILLING_WRONG_TYPES, "auth": AUTH_WRONG_TYPES}
         return json_response(wrong.get(fault.part, WRONG_TYPES))
     return Response(b"", 200, media_type="application/json")
+
+
+def by_method(path: str, handlers: Mapping[str, Handler]) -> Route:
+    """One route for all methods of a path, so that a 405 can name them all in Allow."""
+
+    async def serve(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, serve, methods=list(handlers))
 
 
 def _cannot_cut(_client: tuple[str, int]) -> None:
