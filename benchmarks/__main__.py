@@ -13,6 +13,7 @@ from benchmarks.capacity import BOTH, rounds
 from benchmarks.crowd import BaresipAccounts, PjsuaAccounts, SoftphoneAccounts, registrations, set_ups
 from benchmarks.delay import run as mouth_to_ear
 from benchmarks.delay import table as delay_table
+from benchmarks.fleet import compare as fleets
 from benchmarks.latency import measure
 from benchmarks.phones import pjsua_program
 from benchmarks.plan import FULL, QUICK, Plan
@@ -26,8 +27,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="under a minute: fewer calls, one round")
     parser.add_argument(
         "--only",
-        choices=("calls", "times", "crowds", "delay", "impairments"),
-        help="the cost of calls, how long things take, many at once, mouth to ear, or (only if asked) bad lines",
+        choices=("calls", "times", "crowds", "fleet", "delay", "impairments"),
+        help="the cost of calls, how long things take, many at once, a domain's extensions, mouth to ear,"
+        " or (only if asked) bad lines",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -42,7 +44,7 @@ def run(plan: Plan, only: str | None, console: Console) -> Results:
         console.print(f"[dim]{text} …[/]", highlight=False)
 
     results = Results(machine())
-    if only not in ("times", "delay"):
+    if only not in ("times", "fleet", "delay"):
         say("pjsua from the same source")
         pjsua_program()
     if only in (None, "calls"):
@@ -56,6 +58,8 @@ def run(plan: Plan, only: str | None, console: Console) -> Results:
         kinds = (SoftphoneAccounts, PjsuaAccounts, BaresipAccounts)
         results.accounts = registrations(kinds, amounts.accounts, amounts.repeats, say)
         results.set_ups = set_ups(BOTH, amounts.calls, amounts.repeats, say)
+    if only in (None, "fleet"):
+        results.fleets = fleets(plan.crowds.fleet, plan.crowds.repeats, say)
     if only in (None, "times"):
         results.latency = measure(plan.amounts, say)
     return results

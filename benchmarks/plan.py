@@ -24,11 +24,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Crowds:
-    """How many accounts register, and how many calls are set up in one go; each phone so many times."""
+    """How many accounts register, and how many calls are set up in one go; each phone so many times.
+
+    `fleet`: how many extensions are pulled from the PBX's API and registered.
+    """
 
     accounts: int
     calls: int
     repeats: int
+    fleet: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ FULL = Plan(
     rounds=3,
     window_s=4.0,
     amounts=Amounts(requests=500, calls=60, churned=400, idle_s=10.0, starts=5),
-    crowds=Crowds(accounts=1000, calls=200, repeats=3),
+    crowds=Crowds(accounts=1000, calls=200, repeats=3, fleet=1000),
 )
 
 QUICK = Plan(
@@ -66,7 +70,7 @@ QUICK = Plan(
     rounds=1,
     window_s=2.0,
     amounts=Amounts(requests=100, calls=15, churned=100, idle_s=3.0, starts=2),
-    crowds=Crowds(accounts=100, calls=50, repeats=1),
+    crowds=Crowds(accounts=100, calls=50, repeats=1, fleet=200),
 )
 
 IDLE_AIM_PERCENT = 1.0

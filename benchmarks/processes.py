@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -86,10 +87,14 @@ class Child:
         stdin.write(line.encode() + b"\n")
         stdin.flush()
 
-    def read_line(self) -> str:
-        """Its next line of output; '' at the end."""
+    def read_line(self, within_s: float | None = None) -> str:
+        """Its next line of output; '' at the end. BenchError after the deadline."""
         stdout = self.process.stdout
-        return stdout.readline().decode() if stdout else ""
+        if stdout is None:
+            return ""
+        if within_s is not None and not select.select([stdout], [], [], within_s)[0]:
+            raise BenchError(f"{self._name} said nothing for {within_s:g} s")
+        return stdout.readline().decode()
 
     def kill(self) -> None:
         """Ends it at once. What a phone would say on its way out is not part of any figure."""

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.crowd import Crowd
+from benchmarks.fleet import Fleets
 from benchmarks.latency import Latency
 from benchmarks.results import Results, Row, Table, Verdict
 from benchmarks.stats import Spread, Times
@@ -65,6 +66,8 @@ def show(results: Results, console: Console) -> None:
         console.print(
             _crowd("Calls asked for in one go and confirmed; CPU with hanging up", "call", results.set_ups), ""
         )
+    if results.fleets is not None:
+        console.print(_fleets(results.fleets), "")
     if results.latency is not None:
         console.print(_times(results.latency), "")
     console.print(_aims(results.verdicts()))
@@ -107,6 +110,21 @@ def _crowd(title: str, one: str, found: Sequence[Crowd]) -> Grid:
     for each in found:
         rate = f"{each.per_s.middle:.0f} ({each.per_s.least:.0f}-{each.per_s.most:.0f})"
         grid.add_row(each.phone, str(each.count), rate, f"{each.cpu_ms.middle:.2f}", f"{each.memory_mb.middle:.0f}")
+    return grid
+
+
+def _fleets(found: Fleets) -> Grid:
+    count = found.fleets[0].count
+    title = f"{count} extensions of the PBX's API, from the start of the process to all registered (TCP)"
+    columns = ("all s", "of these registering s", "API requests", "CPU ms/extension", "memory MB")
+    grid = _grid(title, "program", *columns)
+    for each in found.fleets:
+        times = [f"{spread.middle:.2f}" for spread in (each.all_s, each.registering_s)]
+        cost = (f"{each.cpu_ms.middle:.2f}", f"{each.memory_mb.middle:.0f}")
+        grid.add_row(each.program, *times, str(each.requests or ""), *cost)
+    grid.add_section()
+    ratios = (found.all_ratio, found.registering_ratio)
+    grid.add_row("softphone to SIPp", *(f"{each.middle:.2f} ({each.least:.2f}-{each.most:.2f})" for each in ratios))
     return grid
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.capacity import Round, Sample
 from benchmarks.crowd import Crowd
+from benchmarks.fleet import Fleets
 from benchmarks.latency import Latency
 from benchmarks.phones import Pjsua, Softphone
 from benchmarks.plan import HELP_AIM_MS, IDLE_AIM_PERCENT, Comparison
@@ -62,6 +63,7 @@ class Results:
     latency: Latency | None = None
     accounts: list[Crowd] = field(default_factory=list)
     set_ups: list[Crowd] = field(default_factory=list)
+    fleets: Fleets | None = None
 
     def verdicts(self) -> list[Verdict]:
         """Every aim that this run can judge."""

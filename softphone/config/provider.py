@@ -99,7 +99,7 @@ class Provider(Strict):
     )
     timeout_s: Seconds = Field(default=10, description="Longest wait for one complete answer of the API (seconds)")
     page_size: Annotated[int, Field(strict=True, ge=1, le=5000)] = Field(
-        default=500, description="Extensions asked for in one request (1 to 5000)"
+        default=5000, description="Extensions asked for in one request (1 to 5000)"
     )
     ca_file: ExistingFile | None = Field(
         default=None, description="PEM file of the authorities to trust instead of the system's own (path)"

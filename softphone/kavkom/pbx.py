@@ -47,7 +47,7 @@ class PbxApi:
     """The PBX of one domain. Use as an async context manager, or call `aclose`."""
 
     def __init__(
-        self, endpoint: Endpoint, domain_uuid: str, *, page_size: int = 500, max_records: int = MAX_RECORDS
+        self, endpoint: Endpoint, domain_uuid: str, *, page_size: int = MAX_LIMIT, max_records: int = MAX_RECORDS
     ) -> None:
         """`page_size` is 1 to 5000; a list longer than `max_records` is an error, not a memory leak."""
         self._http = HttpApi(endpoint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.capacity import one_round
 from benchmarks.daemons import daemon, lab
+from benchmarks.fleet import compare
 from benchmarks.latency import idle_percent, setup_times, status_times
 from benchmarks.phones import SAME
 
@@ -24,3 +25,13 @@ def test_the_daemon_is_timed() -> None:
         assert 0 < idle_percent(phone, 0.5) < 50
         assert 0 < status_times(phone.client, 5).p50_ms < 1000
         assert 0 < setup_times(phone.client, "9196", 2).p50_ms < 5000
+
+
+def test_a_small_fleet_registers_with_both_programs() -> None:
+    found = compare(5, 1, print)
+    assert [(fleet.program, fleet.count, fleet.requests) for fleet in found.fleets] == [
+        ("softphone", 5, 1),
+        ("SIPp", 5, 0),
+    ]
+    assert all(0 <= fleet.registering_s.middle <= fleet.all_s.middle for fleet in found.fleets)
+    assert found.all_ratio.middle > 0

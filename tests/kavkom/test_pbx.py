@@ -43,7 +43,7 @@ def test_the_request_as_documented() -> None:
     assert str(request.url).split("?")[0] == "https://api.kavkom.com/api/pbx/v1/extension/list"
     assert dict(request.url.params) == {
         "domain_uuid": DOMAIN_UUID,
-        "limit": "500",
+        "limit": "5000",
         "page": "1",
         "filter[search_query]": "90",
         "sort[0]": "description",
