@@ -25,6 +25,7 @@ class Served:
     lab: Lab
     phone: Phone
     server: WebServer
+    """Whoever puts another one here starts it; it is stopped at the end."""
     folder: Path
 
     @property
@@ -49,9 +50,9 @@ async def page_of_phone(
     settings = Web.model_validate({"port": 0, "token": Secret(TOKEN)} | dict(web or {}))
     async with Lab() as lab, running(lab.agent_config(list(extensions), **account), folder) as phone:
         await phone.registered(len(extensions))
-        server = WebServer(phone.agent, settings, folder / "web", limits=limits)
-        await server.start()
+        served = Served(lab, phone, WebServer(phone.agent, settings, folder / "web", limits=limits), folder)
+        await served.server.start()
         try:
-            yield Served(lab, phone, server, folder)
+            yield served
         finally:
-            await server.stop()
+            await served.server.stop()
