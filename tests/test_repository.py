@@ -34,9 +34,20 @@ def text_of(name: str) -> str:
 # ---- what is in the tree
 
 
+PICTURES = ROOT / "docs" / "images"
+
+
 def test_no_file_is_binary_or_large() -> None:
-    assert [str(path) for path in tracked() if b"\0" in path.read_bytes()] == []
+    assert [str(path) for path in tracked() if path.parent != PICTURES and b"\0" in path.read_bytes()] == []
     assert [str(path) for path in tracked() if path.stat().st_size > 500_000] == []
+
+
+def test_pictures_are_small_and_shown() -> None:
+    shown = text_of("README.md") + "".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    for picture in [path for path in tracked() if path.parent == PICTURES]:
+        assert picture.suffix == ".png"
+        assert picture.stat().st_size < 100_000
+        assert f"images/{picture.name}" in shown
 
 
 @pytest.mark.parametrize(
@@ -53,7 +64,7 @@ def test_no_file_names_a_machine_or_a_registry(what: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in tracked()
-        if path != Path(__file__) and (match := pattern.search(path.read_text()))
+        if path != Path(__file__) and path.parent != PICTURES and (match := pattern.search(path.read_text()))
     ]
     assert found == []
 
