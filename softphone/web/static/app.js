@@ -11,6 +11,7 @@ const calls = new Calls(at("calls"), at("no-calls"), at("call-card"), () => hand
 const bell = new Bell();
 const before = new Map(); // call -> the route it had before this browser took its sound
 const accounts = new Map();
+const COME_BACK_AFTER_MS = 500;
 let comingBack = takeNote(); // the calls that this tab had the sound of before it was loaded again
 
 // ---- notices: what went wrong, and what to do
@@ -165,6 +166,7 @@ const TOLD = {
 };
 
 function takeEvent({ event }) {
+  if (event.type === "handset.closed" && event.handset === handset.id && event.reason !== "closed") handset.lose();
   const text = TOLD[event.type]?.(event);
   if (text) notice(event.type, text, "", { bad: event.type !== "agent.stopping" });
 }
@@ -336,20 +338,31 @@ handset.addEventListener("state", () => {
   const words = { off: "not in use", connecting: "connecting…", on: handset.deaf ? "hears only" : "connected" };
   setText(at("handset-state"), words[handset.state]);
   at("handset-state").dataset.state = handset.state === "on" && handset.deaf ? "held" : handset.state;
+  if (handset.state === "on") dismiss("handset");
   if (handset.state === "on" && !handset.deaf) dismiss("microphone");
   ringIfNeeded();
 });
 handset.addEventListener("devices", showDevices);
-handset.addEventListener("lost", () => notice("handset", "The sound connection to the phone broke.", "The call goes on without this browser; choose “This browser” as its sound to come back.", {}));
-handset.addEventListener("trouble", ({ detail: error }) => {
-  const [what, advice] = error.name === "Autoplay" ? [error.message, ""] : explain(error);
-  notice("microphone", what, advice, { action: { label: "Try again", run: tryAgain } });
+handset.addEventListener("lost", ({ detail: id }) => {
+  const had = calls.handsets.find((each) => each.id === id)?.calls ?? {};
+  if (!Object.keys(had).length) return;
+  comingBack = { handset: null, calls: { ...had } };
+  notice("handset", "The sound connection to the phone broke.", "The call goes on, and its sound comes back here as soon as the phone can be reached.", { bad: false });
+  if (wire.up) setTimeout(goOn, COME_BACK_AFTER_MS);
 });
+handset.addEventListener("trouble", ({ detail: error }) => {
+  if (error.name === "Autoplay") return notice("autoplay", error.message, "", { bad: false, action: { label: "Let me hear", run: hear } });
+  notice("microphone", ...explain(error), { action: { label: "Try again", run: tryAgain } });
+});
+
+async function hear() {
+  dismiss("autoplay");
+  await handset.play();
+}
 
 async function tryAgain() {
   dismiss("microphone");
   if (handset.state === "off") return tryMicrophone();
-  at("ear").play().catch(() => {});
   await handset.useMicrophone();
 }
 

@@ -1,6 +1,6 @@
 // This browser's microphone and loudspeaker as a handset of the phone: one peer connection, open while it is of use.
 
-const GATHER_WITHIN_MS = 1500, LINGER_MS = 8000, SAMPLE_MS = 100, FLOOR_DBFS = -60;
+const GATHER_WITHIN_MS = 1500, LINGER_MS = 8000, BROKEN_AFTER_MS = 4000, SAMPLE_MS = 100, FLOOR_DBFS = -60;
 
 // Why there is no microphone, as a person wants to read it: [what, what to do].
 export function explain(error) {
@@ -19,10 +19,10 @@ export function explain(error) {
 }
 
 export class Handset extends EventTarget {
-  // Tells: "state", "devices", "trouble" (an error that `explain` understands), "lost" (the connection broke).
+  // Tells: "state", "devices", "trouble" (an error that `explain` understands), "lost" (the id of one that broke).
   #wire; #ear; #settings;
   #context = null; #peer = null; #stream = null; #silence = null;
-  #opening = null; #closing = 0; #meters = {};
+  #opening = null; #closing = 0; #broken = 0; #meters = {};
 
   constructor(wire, ear, settings) {
     super();
@@ -104,18 +104,30 @@ export class Handset extends EventTarget {
 
   #hear(stream) {
     this.#ear.srcObject = stream;
-    this.#ear.play().catch(() => this.#tell("trouble", Object.assign(new Error("The browser plays no sound until you press something on the page."), { name: "Autoplay" })));
+    this.play();
     this.#meter("ear", stream);
     this.useSpeaker();
   }
 
+  // Browsers want to see somebody at the page before it makes a sound.
+  async play() {
+    this.#context.resume().catch(() => {});
+    const text = "The browser plays no sound until you press something on the page.";
+    await this.#ear.play().catch(() => this.#ear.srcObject && this.#tell("trouble", Object.assign(new Error(text), { name: "Autoplay" })));
+  }
+
   #watch(peer) {
     if (peer !== this.#peer) return;
+    clearTimeout(this.#broken);
     if (peer.connectionState === "connected") this.#set("on");
-    if (peer.connectionState === "failed" || peer.connectionState === "closed") {
-      this.close();
-      this.#tell("lost");
-    }
+    if (peer.connectionState === "failed") this.lose();
+    if (peer.connectionState === "disconnected") this.#broken = setTimeout(() => this.lose(), BROKEN_AFTER_MS);
+  }
+
+  // The connection is of no use any more.
+  lose() {
+    this.#tell("lost", this.id);
+    return this.close();
   }
 
   // Changes the microphone while calls go on.
@@ -162,6 +174,7 @@ export class Handset extends EventTarget {
 
   async close() {
     clearTimeout(this.#closing);
+    clearTimeout(this.#broken);
     const { id } = this;
     this.id = null;
     this.#peer?.close();
