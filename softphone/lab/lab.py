@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from starlette.routing import BaseRoute
+
 from softphone.lab import agent_config as config
 from softphone.lab.addresses import in_uri
 from softphone.lab.api.app import Service
@@ -87,14 +89,17 @@ class Lab:
         )
         await self._open_websockets(self._switch.endpoint.network)
         tls = self.tls if self.options.api_https else None
-        app = self.service.application([*self._control.routes(), *page_routes()])
-        self._web = WebServer(app, self.options.host, self.options.api_port, tls)
+        self._web = WebServer(self.service.application(self.routes()), self.options.host, self.options.api_port, tls)
         self.service.connect(self._web.cut)
         self._exit.push_async_callback(self._web.stop)
         self._exit.push_async_callback(self.service.close)
         self._exit.callback(self.service.release)
         self._exit.callback(self._control.streams.close)
         await self._web.start()
+
+    def routes(self) -> list[BaseRoute]:
+        """Everything that is served on the API's port."""
+        return [*self.service.routes, *self._control.routes(), *page_routes()]
 
     async def _open_websockets(self, network: Network) -> None:
         knobs: dict[str, Any] = {"frames": self.options.ws_frames, "ping_s": self.options.ws_ping_s}

@@ -16,7 +16,9 @@ CATALOGUE: Mapping[str, Mapping[str, str]] = {
     "GB": {"London": "44207946", "Leeds": "44113496", "Cardiff": "44292018"},
     "US": {"New York": "121255501", "Chicago": "131255501"},
 }
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.IGNORECASE)
+_LABEL = r"[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_URL = re.compile(r"https?://[!-~]+")
 WEBHOOK_CALLS = ("inbound", "outbound", "cdr")
 # The fields of the payload that the service documents; left: what the receiver calls it
 DOCUMENTED_MAPPING: Mapping[str, str] = {
@@ -44,7 +46,7 @@ class WebhookOptions:
     retry_s: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("https://", "http://")):
+        if not _URL.fullmatch(self.url):
             raise UsageError(f"a webhook's endpoint is an https:// or http:// URL, not {self.url!r}")
         for each in self.calls:
             if each not in WEBHOOK_CALLS:

@@ -56,11 +56,11 @@ class Service:
         billing = BillingApi(admission, self.guard, self.orders, options)
         pbx = PbxApi(admission, self.guard, switch)
         auth = AuthApi(self.guard, self.tokens, verify_extends=options.verify_extends)
-        self._routes: list[BaseRoute] = [*billing.routes(), *pbx.routes(), *auth.routes(), *self.live.routes()]
+        self.routes: list[BaseRoute] = [*billing.routes(), *pbx.routes(), *auth.routes(), *self.live.routes()]
 
-    def application(self, more: Sequence[BaseRoute] = ()) -> Starlette:
-        """What a server serves: the service, and `more` beside it."""
-        return Starlette(routes=[*self._routes, *more], exception_handlers={HTTPException: self._http_error})
+    def application(self, routes: Sequence[BaseRoute]) -> Starlette:
+        """What a server serves: these routes, and errors in their envelopes."""
+        return Starlette(routes=routes, exception_handlers={HTTPException: self._http_error})
 
     def connect(self, cut: Callable[[tuple[str, int]], None]) -> None:
         """Learn how a client's connection is closed at once."""

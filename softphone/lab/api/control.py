@@ -175,7 +175,9 @@ class ControlApi:
         fields.check()
         token = random_token()
         self._lab.directory.allow(token, tenant, routes)
-        return json_response({"api_token": token, "domain": tenant.domain, "routes": list(routes or ROUTES)}, 201)
+        return json_response(
+            {"api_token": token, "domain": tenant.domain, "routes": list(ROUTES if routes is None else routes)}, 201
+        )
 
     # extensions
 
@@ -251,10 +253,10 @@ class ControlApi:
         return json_response([views.registration_view(each) for each in self._lab.registrations()])
 
     async def _calls(self, request: Request) -> Response:
-        state = request.query_params.get("state", "")
-        if state not in ("", "ringing", "active", "held", "finished"):
+        state = request.query_params.get("state")
+        if state not in (None, "ringing", "active", "held", "finished"):
             raise UsageError("state is ringing, active, held or finished")
-        return json_response([views.call_view(each) for each in self._lab.calls if state in ("", each.state)])
+        return json_response([views.call_view(each) for each in self._lab.calls if state in (None, each.state)])
 
     async def _call(self, request: Request) -> Response:
         record = self._lab.switch.calls.get(request.path_params["uuid"])

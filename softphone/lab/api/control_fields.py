@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from softphone.lab.api.fields import Fields
+from softphone.lab.api.fields import Fields, storable
 from softphone.lab.faults import PARTS, Part
 from softphone.lab.service_options import DOCUMENTED_MAPPING, WEBHOOK_CALLS, WebhookOptions
 
 MAX_EXTENSIONS = 5000
 MAX_DELAY_S = 3600.0
 MAX_ENTRIES = 100
+_HEADER = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
 class ControlFields(Fields):
@@ -20,7 +22,7 @@ class ControlFields(Fields):
 
     def optional_uuid(self, name: str) -> str:
         """A UUID v4, or nothing."""
-        return self.uuid4(name) if self.text(name) else ""
+        return self.uuid4(name) if self._values.get(name) is not None else ""
 
     def numbers(self, name: str) -> list[str]:
         """A list of extension numbers."""
@@ -73,7 +75,7 @@ def webhook_from(body: Mapping[str, Any]) -> WebhookOptions:
     calls = fields.words("calls", WEBHOOK_CALLS)
     attempts = fields.number("attempts", 5, 20)
     retry_s = fields.real("retry_s", 0.5, 60)
-    if not all(name.isascii() and name.replace("-", "").isalnum() and text.isascii() for name, text in headers.items()):
+    if not all(_HEADER.fullmatch(name) and text.isascii() for name, text in headers.items()):
         fields.errors["headers"] = "The headers field must hold names and values of HTTP headers."
     fields.check()
     return WebhookOptions(
@@ -104,4 +106,4 @@ def fault_from(body: Mapping[str, Any]) -> tuple[Part, str, dict[str, Any]]:
 
 
 def _line(text: str) -> bool:
-    return text.isprintable() and len(text) <= 2000
+    return storable(text) and len(text) <= 2000

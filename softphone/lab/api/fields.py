@@ -57,7 +57,7 @@ class Fields:
             if required:
                 self.errors[name] = f"The {name} field is required."
             return default
-        if not isinstance(value, str) or not _storable(value):
+        if not isinstance(value, str) or not storable(value):
             self.errors[name] = f"The {name} field must be a string."
             return default
         if len(value) > longest:
@@ -111,6 +111,6 @@ def _is_uuid4(text: str) -> bool:
         return False
 
 
-def _storable(text: str) -> bool:
+def storable(text: str) -> bool:
     """Half a surrogate pair is JSON, but no text; control characters have no place in a name."""
     return not any(each < " " or each == "\x7f" or "\ud800" <= each <= "\udfff" for each in text)
