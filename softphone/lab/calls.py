@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from softphone.lab.events import EventLog
 
@@ -58,6 +59,7 @@ class CallRecord:
     code: int = 0
     ended_by: str = ""  # caller, callee, pbx
     killed: bool = False
+    transfer: asyncio.Task[Any] | None = field(default=None, repr=False)  # under way, or done: who goes on
     legs: list[LiveLeg] = field(default_factory=list, repr=False)
 
     @property
@@ -71,6 +73,11 @@ class CallRecord:
         """One more dialog belongs to this call."""
         self.legs.append(leg)
         self.sip_call_ids.append(leg.call_id)
+
+    def adopt(self, leg: LiveLeg) -> None:
+        """A dialog that was part of another call, perhaps, is part of this one."""
+        if leg not in self.legs:
+            self.add_leg(leg)
 
     def add_party(self, party: Party) -> None:
         """One more extension takes part."""

@@ -76,6 +76,7 @@ class LabOptions:
     no_answer_s: float = 60.0
     media: Literal["relay", "direct"] = "relay"
     srtp: Literal["optional", "mandatory", "off"] = "optional"
+    refer: bool = True  # phones may transfer; else REFER gets 501
     call_uuid_header: str = ""  # a header of this name carries the call_uuid in each INVITE of the PBX
     # numbers beyond the PBX, and what answers there: a service or an extension; "*" stands for every other number
     outside: dict[str, str] = field(default_factory=dict)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sipmessage import URI, Request, Response
@@ -12,7 +14,7 @@ from softphone.lab.calls import CallRecord, Origin, Party
 from softphone.lab.directory import Directory, Extension, Tenant
 from softphone.lab.events import EventLog
 from softphone.lab.media.keying import new_identity
-from softphone.lab.media.negotiation import NotAcceptable
+from softphone.lab.media.negotiation import Codec, NotAcceptable
 from softphone.lab.options import LabOptions
 from softphone.lab.plan import Service, number_plan
 from softphone.lab.sip import message as sip
@@ -20,9 +22,12 @@ from softphone.lab.sip import sdp
 from softphone.lab.sip.b2bua import Bridge, invite_headers
 from softphone.lab.sip.connection import Connection
 from softphone.lab.sip.endpoint import SipEndpoint
+from softphone.lab.sip.host import CallHost, CallOver, Outcome, Run, Successor, transferred
 from softphone.lab.sip.leg import Hangup, IncomingLeg, Leg, OutgoingLeg
 from softphone.lab.sip.registrar import Binding
 from softphone.lab.sip.service_call import ServiceCall
+from softphone.lab.sip.transaction import ServerTransaction
+from softphone.lab.transfer import Transfers
 
 KEPT_CALLS = 10_000
 
@@ -43,6 +48,8 @@ class Switch:
         self.plan = number_plan()
         self.endpoint = SipEndpoint(options, directory, events, self.on_call)
         self._identity: Identity | None = None
+        self._host = CallHost(options, self.endpoint.tasks, self.identity, self._refer, self.carry, self.dial)
+        self._transfers = Transfers(self, self._host)
         self._options = options
         self._directory = directory
         self._events = events
@@ -89,18 +96,28 @@ class Switch:
         headers = invite_headers(leg)
 
         async def connect(near: ServiceCall) -> None:
-            await self.connect(near, callee, caller=caller, caller_name=name, headers=headers)
+            failure = await self.connect(near, callee, caller=caller, caller_name=name, headers=headers)
+            if failure is not None:
+                near.outcome = failure
+                near.reject(failure.code, failure.cause)
 
         service = Service(callee.number, "connection", "", connect, any_codec=True)
         await self._serve(leg, record, service)
 
     def _tenant_of(self, leg: IncomingLeg) -> Tenant | None:
-        """Whose number was dialled. A phone that dials the lab's bare address means its own domain."""
-        host = leg.invite.request.uri.host
+        """Whose number was dialled."""
+        return self.tenant_for(leg.invite.request.uri.host, leg.extension.domain if leg.extension is not None else "")
+
+    def tenant_for(self, host: str, domain: str) -> Tenant | None:
+        """The tenant that a host means to a phone of `domain`: its own one, if it is the lab's bare address."""
         tenant = self._directory.by_host(host)
-        if tenant is not None and leg.extension is not None and not self._directory.is_domain(host):
-            return self._directory.by_host(leg.extension.domain)
+        if tenant is not None and domain and not self._directory.is_domain(host):
+            return self._directory.by_host(domain)
         return tenant
+
+    def find_leg(self, call_id: str, local_tag: str, remote_tag: str) -> Leg | None:
+        """The dialog of that name."""
+        return self.endpoint.find_leg(call_id, local_tag, remote_tag)
 
     def route(self, number: str, tenant: Tenant) -> Target | None:
         """What a number of this tenant reaches: a service, an extension, a DID of any tenant, or the outside."""
@@ -123,7 +140,10 @@ class Switch:
         await self._run_service(call, service)
 
     def _call(self, leg: Leg, record: CallRecord, *, any_codec: bool) -> ServiceCall:
-        return ServiceCall(leg, record, self._options, self.endpoint.tasks, self.identity, any_codec=any_codec)
+        return ServiceCall(leg, record, self._host, any_codec=any_codec)
+
+    def _refer(self, record: CallRecord, leg: Leg, transaction: ServerTransaction) -> None:
+        self._transfers.refer(record, leg, transaction)
 
     def identity(self) -> Identity:
         """The certificate of all DTLS handshakes, made when the first one comes."""
@@ -132,7 +152,7 @@ class Switch:
         return self._identity
 
     def _bridge(self, leg: IncomingLeg, record: CallRecord, callee: Extension) -> None:
-        bridge = Bridge(leg, record, self._options, self.endpoint.tasks)
+        bridge = Bridge(leg, record, self._host)
         try:
             bridge.check_offer()
         except NotAcceptable:
@@ -222,7 +242,10 @@ class Switch:
 
         async def connect(near: ServiceCall) -> None:
             if isinstance(target, Extension):
-                await self.connect(near, target, caller=src, caller_name=source.name, ignore_early=ignore_early)
+                failure = await self.connect(
+                    near, target, caller=src, caller_name=source.name, ignore_early=ignore_early
+                )
+                near.outcome = failure or near.outcome
             else:
                 near.record.answered(srtp=near.media.secure)
                 await target.run(near)
@@ -259,27 +282,61 @@ class Switch:
         caller_name: str,
         ignore_early: bool = False,
         headers: sip.HeaderList = (),
-    ) -> bool:
+    ) -> Outcome | None:
         """Ring an extension for a call that the PBX holds, and join the two until one hangs up.
 
-        False where nobody picked up: a caller who was not connected yet got a refusal. Raises NotAcceptable.
+        What went wrong where nobody picked up, else None. Raises NotAcceptable, CallOver where the caller gave up.
         """
-        phones = []
-        codecs = near.codecs()
-        for binding in self._reachable(callee):
-            leg = self.endpoint.call(binding, caller=caller, caller_name=caller_name)
-            phone = self._call(leg, near.record, any_codec=True)
-            secure = near.media.secure or self._options.srtp == "mandatory"
-            body = phone.offer(srtp=secure, codecs=codecs, dtls=self._offers_dtls(binding))
-            leg.start(headers=[*headers, *self._options.call_headers(near.record.uuid)], body=body)
-            phones.append(phone)
+        phones = self.phones(
+            callee,
+            near.record,
+            near.codecs(),
+            caller=caller,
+            caller_name=caller_name,
+            secure=near.media.secure,
+            headers=headers,
+        )
         connection = Connection(near, phones, self.endpoint.tasks, ignore_early=ignore_early)
         if await connection.run():
+            return None
+        if near.leg.hangup is not None:
+            raise CallOver
+        return connection.hunt.failure
+
+    def phones(
+        self,
+        callee: Extension,
+        record: CallRecord,
+        codecs: Sequence[Codec],
+        *,
+        caller: str,
+        caller_name: str,
+        secure: bool,
+        headers: sip.HeaderList = (),
+    ) -> list[ServiceCall]:
+        """Ring every phone of an extension with an offer of the PBX."""
+        phones = []
+        for binding in self._reachable(callee):
+            leg = self.endpoint.call(binding, caller=caller, caller_name=caller_name)
+            phone = self._call(leg, record, any_codec=True)
+            srtp = secure or self._options.srtp == "mandatory"
+            body = phone.offer(srtp=srtp, codecs=codecs, dtls=self._offers_dtls(binding))
+            leg.start(headers=[*headers, *self._options.call_headers(record.uuid)], body=body)
+            phones.append(phone)
+        return phones
+
+    async def dial(self, call: ServiceCall, number: str) -> bool:
+        """Connect a call that a service holds with a number of its tenant; see CallHost."""
+        record = call.record
+        tenant = self._directory.by_host(record.domain)
+        target = self.route(number, tenant) if tenant is not None else None
+        if target is None:
+            return False
+        if isinstance(target, Service):
+            await target.run(call)
             return True
-        if near.leg.hangup is None:
-            near.outcome = connection.failure
-            near.reject(connection.failure[1], connection.failure[0])
-        return False
+        record.add_party(Party(target.number, target.domain, "inbound", record.caller))
+        return await self.connect(call, target, caller=record.caller, caller_name=record.caller) is None
 
     def kill(self, call_uuid: str) -> CallRecord:
         """Hang up a call, both its legs, whatever it is at. Raises NotFound if there is no such call any more."""
@@ -329,27 +386,60 @@ class Switch:
 
     async def _run_service(self, call: ServiceCall, service: Service) -> None:
         """Run a service until it is done or the phone hangs up, then close the books."""
-        task = self.endpoint.tasks.spawn(_perform(call, service), f"service {service.name}")
+        record, end = call.record, Outcome("lab stopped", 0, "pbx")
+        try:
+            end = await self.carry(call, service.run)
+        finally:
+            record.finished(cause=end.cause, code=end.code, by=end.by, rtp_received=end.rtp_received)
+
+    async def carry(self, call: ServiceCall, run: Run) -> Outcome:
+        """See a call through, transfers included: what serves it may change, and so may the phone."""
+        record = call.record
+        while True:
+            successor = await self._carry_on(call, run, record)
+            if successor is None:
+                return _outcome(call, record)
+            record.transfer = None
+            call, run = successor
+
+    async def _carry_on(self, call: ServiceCall, run: Run, record: CallRecord) -> Successor | None:
+        """Until the service is done, the phone hangs up, or the call is another one's."""
+        call.run = run
+        task = self.endpoint.tasks.spawn(_perform(call, run), f"service of {record.callee}")
+        successor = None
         try:
             await asyncio.wait({task, call.leg.ended}, return_when=asyncio.FIRST_COMPLETED)
-            await call.hang_up()
+            if call.minded:
+                await asyncio.wait({task})
+            successor = await transferred(record)
+            if successor is None and call.record is record:
+                await call.hang_up()
         finally:
             task.cancel()
-            call.media.close()
-            hangup = call.leg.hangup or Hangup("lab stopped", ours=True)
-            cause, code, by = call.outcome or (hangup.cause, hangup.code, "pbx" if hangup.ours else call.side)
-            received = call.media.received + (call.joined.media.received if call.joined is not None else 0)
-            call.record.finished(cause=cause, code=code, by=by, rtp_received=received)
+            if successor is None and call.record is record:
+                call.media.close()
+        return successor
 
 
-async def _perform(call: ServiceCall, service: Service) -> None:
+def _outcome(call: ServiceCall, record: CallRecord) -> Outcome:
+    if call.record is not record:
+        return Outcome("transferred", 0, "pbx")
+    hangup = call.leg.hangup or Hangup("hangup", ours=True)
+    received = call.media.received + (call.joined.media.received if call.joined is not None else 0)
+    end = call.outcome or Outcome(hangup.cause, hangup.code, "pbx" if hangup.ours else call.side)
+    return replace(end, rtp_received=received)
+
+
+async def _perform(call: ServiceCall, run: Run) -> None:
     """Run a service; a description that it cannot work with is a 488."""
     if call.leg.hangup is not None:
         return
     try:
-        await service.run(call)
+        await run(call)
     except NotAcceptable:
         call.reject(488, "not acceptable")
+    except CallOver:
+        return
 
 
 def _number_of(leg: IncomingLeg) -> str:

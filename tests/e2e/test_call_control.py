@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from softphone.errors import Conflict, NotFound, UsageError
-from softphone.lab import Lab
+from softphone.lab import Lab, LabOptions
 from softphone.lab.sip.sdp import Session
 from softphone.testing.audio import Sound, level_dbfs, read_wav, strongest_tone, tone, write_wav
 from tests.support.phone import Phone
@@ -362,7 +362,7 @@ def test_what_cannot_be_merged(act: Any) -> None:
 
 
 def test_a_transfer_that_is_refused_leaves_the_call_as_it_was(act: Any, prompt: Path, tmp_path: Path) -> None:
-    """The lab knows no REFER: 501."""
+    """This PBX knows no REFER: 501."""
 
     async def scene(lab: Lab, phone: Phone) -> None:
         mine, theirs = await pair(phone)
@@ -382,6 +382,44 @@ def test_a_transfer_that_is_refused_leaves_the_call_as_it_was(act: Any, prompt: 
             phone.agent.transfer(other, "904", headers={"Refer-To": "sip:evil@evil.test"})
         with pytest.raises(Conflict, match="itself"):
             phone.agent.transfer_to(other, other)
+
+    act(scene, extensions=TRIO, incoming=ANSWER, lab=LabOptions(refer=False))
+
+
+def test_a_blind_transfer(act: Any, prompt: Path, tmp_path: Path) -> None:
+    async def scene(lab: Lab, phone: Phone) -> None:
+        mine, theirs = await pair(phone)
+        phone.agent.transfer(mine, "903")
+        await phone.told("call.transfer", call=mine, state="done")
+        assert (await phone.told("call.ended", call=mine))["reason"] == "transferred"
+        third = (await phone.told("call.incoming", account=f"903@{lab.domain}"))["call"]
+        await phone.told("call.media", call=third, active=True)
+        ear = Ear(phone, tmp_path, prompt)
+        assert all(await ear.hear(theirs, third))
+        assert all(await ear.hear(third, theirs))
+
+    act(scene, extensions=TRIO, incoming=ANSWER)
+
+
+def test_an_attended_transfer(act: Any, prompt: Path, tmp_path: Path) -> None:
+    """902 calls 901, who asks 903 while 902 is held, and then connects the two."""
+
+    async def scene(lab: Lab, phone: Phone) -> None:
+        theirs, mine = await pair(phone, "902", "901")
+        phone.agent.hold(mine)
+        await phone.told("call.hold", call=mine, by="local", held=True)
+        consulting, third = await pair(phone, "901", "903")
+        phone.agent.transfer_to(mine, consulting)
+        done = await phone.told("call.transfer", call=mine, state="done")
+        assert done["consulted"] == consulting
+        ended = [await phone.told("call.ended", call=call) for call in (mine, consulting)]
+        assert {each["reason"] for each in ended} == {"transferred"}
+        await phone.told("call.hold", call=theirs, by="remote", held=False)
+        for call in (theirs, third):  # the PBX offers each of them its own end
+            await phone.told("call.media", call=call, active=True, count=2)
+        ear = Ear(phone, tmp_path, prompt)
+        assert all(await ear.hear(theirs, third))
+        assert all(await ear.hear(third, theirs))
 
     act(scene, extensions=TRIO, incoming=ANSWER)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from softphone.lab.media import dtmf, g711
 from softphone.lab.media.keying import KeyExchange, new_identity
-from softphone.lab.media.negotiation import PTIME_MS, Agreement, DtlsLocal, DtlsTerms
+from softphone.lab.media.negotiation import PTIME_MS, Agreement, Codec, DtlsLocal, DtlsTerms
 from softphone.lab.media.rtcp import FIRST_S, INTERVAL_S, RtcpReporter, is_rtcp
 from softphone.lab.media.rtp import RtpPacket
 from softphone.lab.media.sockets import Address, RtpSockets
@@ -126,6 +126,15 @@ class MediaSession:
         self._digits = dtmf.DigitReceiver(agreement.event_rate_hz, self._on_digit)
         if self._report_timer is None:
             self._report_timer = asyncio.get_running_loop().call_later(FIRST_S, self._report)
+
+    def speaks(self, codecs: Sequence[Codec]) -> bool:
+        """Whether sound in the first of these codecs can be sent as it is, or turned into what was agreed."""
+        agreement = self.agreement
+        if agreement is None or not codecs:
+            return False
+        wanted = codecs[0].name
+        both = (wanted.partition("/")[0], agreement.codec_name)
+        return wanted == agreement.codec or both in g711.TRANSCODED
 
     # keys by DTLS
 

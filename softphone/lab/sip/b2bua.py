@@ -11,12 +11,11 @@ from sipmessage import Request, Response
 from softphone.lab.calls import CallRecord
 from softphone.lab.media.negotiation import NotAcceptable, check_profile
 from softphone.lab.media.relay import RelayPort, pass_through
-from softphone.lab.options import LabOptions
 from softphone.lab.sip import message as sip
 from softphone.lab.sip import sdp
+from softphone.lab.sip.host import CallHost, Outcome, transferred
 from softphone.lab.sip.leg import NORMAL_CLEARING, TAKEN_ELSEWHERE, Hangup, IncomingLeg, Leg, OutgoingLeg
 from softphone.lab.sip.transaction import ServerTransaction
-from softphone.lab.tasks import TaskOwner
 
 # What is passed on from one leg to the other besides the description
 PASSED_HEADERS = ("Subject", "Call-Info", "Alert-Info", "Retry-After", "Reason", "Warning", "Content-Type", "Event")
@@ -45,16 +44,19 @@ class Branch:
 class Bridge:
     """One call from an extension to another. `run` lives as long as the call."""
 
-    def __init__(self, caller: IncomingLeg, record: CallRecord, options: LabOptions, tasks: TaskOwner) -> None:
+    def __init__(self, caller: IncomingLeg, record: CallRecord, host: CallHost) -> None:
+        options = host.options
         self.record = record
+        self.secure = False  # whether the two agreed on SRTP
+        self._host = host
         self._caller = caller
         self._options = options
-        self._tasks = tasks
+        self._tasks = host.tasks
         self._relaying = options.media == "relay"
         self._caller_port = RelayPort(options.host) if self._relaying else None
         self._branches: list[Branch] = []
         self._answered_by: Branch | None = None
-        self._outcome = ("failed", 500, "pbx")  # cause, code, by
+        self._outcome = Outcome("failed", 500, "pbx")
         caller.owner = self
         record.add_leg(caller)
 
@@ -90,13 +92,13 @@ class Bridge:
             self._finish()
 
     def _finish(self) -> None:
-        cause, code, by = self._outcome
-        received = 0
+        received = self._outcome.rtp_received
         for port in [self._caller_port, *(branch.port for branch in self._branches)]:
             if port is not None:
                 received += port.received
                 port.close()
-        self.record.finished(cause=cause, code=code, by=by, rtp_received=received)
+        end = self._outcome
+        self.record.finished(cause=end.cause, code=end.code, by=end.by, rtp_received=received)
 
     # ringing
 
@@ -163,7 +165,7 @@ class Bridge:
             self._refuse(response.code, "rejected", "callee", response.phrase, headers)
 
     def _refuse(self, code: int, cause: str, by: str, reason: str = "", headers: sip.HeaderList = ()) -> None:
-        self._outcome = (cause, code, by)
+        self._outcome = Outcome(cause, code, by)
         self._caller.reject(code, reason, headers=headers, cause=cause)
 
     def _end_losers(self, waiting: dict[asyncio.Task[Response], Branch]) -> None:
@@ -187,12 +189,17 @@ class Bridge:
         await asyncio.wait({self._caller.ended, branch.leg.ended}, return_when=asyncio.FIRST_COMPLETED)
         first, other = (self._caller, branch.leg) if self._caller.hangup is not None else (branch.leg, self._caller)
         self._note_end(first)
-        await other.bye(reason=first.hangup.reason if first.hangup is not None else "")
+        successor = await transferred(self.record)
+        if successor is not None:
+            self.record.transfer = None
+            self._outcome = await self._host.carry(*successor)
+        elif other.owner is self:
+            await other.bye(reason=first.hangup.reason if first.hangup is not None else "")
 
     def _note_end(self, first: Leg) -> None:
         hangup = first.hangup or Hangup("hangup")
         by = "pbx" if hangup.ours else ("caller" if first is self._caller else "callee")
-        self._outcome = (hangup.cause, hangup.code, by)
+        self._outcome = Outcome(hangup.cause, hangup.code, by)
 
     async def _connect(self, branch: Branch, response: Response) -> None:
         """200 to the caller. With a late offer the callee's ACK waits for the caller's, which has the answer."""
@@ -207,7 +214,8 @@ class Bridge:
             answer = ack.body if ack is not None else b""
             callee.ack(callee.invite, self._translate(answer, self._caller_port, branch.port))
         if self._caller.hangup is None:
-            self.record.answered(srtp=_is_secure(response.body))
+            self.secure = _is_secure(response.body)
+            self.record.answered(srtp=self.secure)
 
     def _join(self, branch: Branch, body: bytes) -> bytes:
         """Connect the caller's side of the relay with that branch's, and translate the branch's description."""
@@ -223,12 +231,14 @@ class Bridge:
     # inside the dialogs
 
     def on_leg_request(self, leg: Leg, transaction: ServerTransaction) -> None:
-        """Pass re-INVITE, UPDATE, INFO, MESSAGE on to the other leg; transfers are not for this lab yet."""
+        """Pass re-INVITE, UPDATE, INFO, MESSAGE on to the other leg; a REFER is the PBX's to carry out."""
         method = transaction.request.method
         by = "caller" if leg is self._caller else "callee"
         self.record.events.emit("request", call=self.record.uuid, method=method, by=by)
         sides = self._sides(leg)
-        if method not in ("INVITE", "UPDATE", "INFO", "MESSAGE"):
+        if method == "REFER":
+            self._host.refer(self.record, leg, transaction)
+        elif method not in ("INVITE", "UPDATE", "INFO", "MESSAGE"):
             transaction.respond(501)
         elif sides is None:
             transaction.respond(491 if method in ("INVITE", "UPDATE") else 481)
@@ -236,6 +246,17 @@ class Bridge:
             self._tasks.spawn(self._pass_reinvite(leg, transaction, *sides), "re-INVITE")
         else:
             self._tasks.spawn(self._pass_request(leg, transaction, *sides), method)
+
+    def side(self, leg: Leg) -> str:
+        """caller or callee."""
+        return "caller" if leg is self._caller else "callee"
+
+    def other(self, leg: Leg) -> Leg | None:
+        """Who talks to that leg."""
+        branch = self._answered_by
+        if branch is None or leg not in (self._caller, branch.leg):
+            return None
+        return branch.leg if leg is self._caller else self._caller
 
     def _sides(self, leg: Leg) -> tuple[Leg, RelayPort | None, RelayPort | None] | None:
         """The other leg, and the relay's two sides: ours first."""
@@ -294,7 +315,7 @@ class Bridge:
 
     def _note_hold(self, leg: Leg, offer: bytes) -> None:
         if offer:
-            self.record.hold("caller" if leg is self._caller else "callee", sdp.holds(offer))
+            self.record.hold(self.side(leg), sdp.holds(offer))
 
     def on_leg_end(self, leg: Leg) -> None:
         """Noticed by `run` through `leg.ended`."""

@@ -7,7 +7,7 @@ SRTP and the other not, one may have been in the call long before the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,69 +15,44 @@ from sipmessage import Response
 
 from softphone.lab.media.negotiation import NotAcceptable
 from softphone.lab.media.tone import ringback
+from softphone.lab.sip.host import Outcome, Run, transferred
 from softphone.lab.sip.leg import NORMAL_CLEARING, TAKEN_ELSEWHERE, Hangup, IncomingLeg, OutgoingLeg
 from softphone.lab.sip.service_call import ServiceCall
 from softphone.lab.tasks import TaskOwner
 
+Progress = Callable[[ServiceCall, Response], None]
 
-class Connection:
-    """`phones` ring for `near`: calls of the PBX to them whose INVITEs are sent. The first to answer gets the call."""
 
-    def __init__(
-        self, near: ServiceCall, phones: Sequence[ServiceCall], tasks: TaskOwner, *, ignore_early: bool = False
-    ) -> None:
-        self.near = near
-        self.far: ServiceCall | None = None
-        self.failure = ("not registered", 480, "pbx")  # cause, code, by
-        self._phones = list(phones)
+class Hunt:
+    """Phones that ring, their INVITEs sent: the first to answer wins. `failure` says why nobody did."""
+
+    def __init__(self, phones: Sequence[ServiceCall], tasks: TaskOwner, on_progress: Progress) -> None:
+        self.phones = list(phones)
+        self.winner: ServiceCall | None = None
+        self.failure = Outcome("not registered", 480, "pbx")
         self._tasks = tasks
-        self._ignore_early = ignore_early
+        self._on_progress = on_progress
 
-    async def run(self) -> bool:
-        """Ring, connect, talk, end; False if nobody picked up, and then `failure` says why."""
+    async def run(self, over: asyncio.Future[Hangup], no_answer_s: float) -> ServiceCall | None:
+        """Until one answers, all refuse, time is up, or `over`: nobody waits any more."""
         try:
-            far = await self._ring()
-            if far is None:
-                return False
-            await self.talk(far)
-            return True
-        finally:
-            self._let_go()
+            async with asyncio.timeout(no_answer_s):
+                return await self._first_answer(over)
+        except TimeoutError:
+            self.failure = Outcome("no answer", 480, "callee")
+            return None
 
-    # ringing
-
-    async def _ring(self) -> ServiceCall | None:
-        with self._ringback():
-            try:
-                async with asyncio.timeout(self.near.no_answer_s):
-                    return await self._first_answer()
-            except TimeoutError:
-                self.failure = ("no answer", 480, "callee")
-                return None
-
-    @contextmanager
-    def _ringback(self) -> Iterator[None]:
-        """Who is connected already hears that it rings; who is not gets a 180 when the first phone rings."""
-        if not (self._phones and self.near.leg.confirmed and self.near.media.can_play):
-            yield
-            return
-        playing = self._tasks.spawn(self.near.media.play(ringback(), repeat=True), "ringback")
-        try:
-            yield
-        finally:
-            playing.cancel()
-
-    async def _first_answer(self) -> ServiceCall | None:
-        waiting = {self._tasks.spawn(self._follow(each), "phone"): each for each in self._phones}
+    async def _first_answer(self, over: asyncio.Future[Hangup]) -> ServiceCall | None:
+        waiting = {self._tasks.spawn(self._follow(each), "phone"): each for each in self.phones}
         pending: set[asyncio.Task[Response]] = set(waiting)
         try:
-            while pending and self.near.leg.hangup is None:
-                watched: set[asyncio.Future[Any]] = {*pending, self.near.leg.ended}
+            while pending and not over.done():
+                watched: set[asyncio.Future[Any]] = {*pending, over}
                 await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
                 for task in [each for each in pending if each.done()]:
                     pending.discard(task)
                     if self._took(waiting[task], task.result()):
-                        return self.far
+                        return self.winner
             return None
         finally:
             for task in pending:
@@ -87,12 +62,75 @@ class Connection:
         leg = _outgoing(phone)
         while (response := await leg.response()).code < 200:
             if response.code > 100:
-                self._progress(phone, response)
+                self._on_progress(phone, response)
         return response
+
+    def _took(self, phone: ServiceCall, response: Response) -> bool:
+        """A final answer: whether this phone has the call now."""
+        if response.code >= 300:
+            self.failure = Outcome("rejected", response.code, "callee")
+            return False
+        leg = _outgoing(phone)
+        leg.ack(leg.invite)
+        try:
+            phone.learn(response.body)
+        except NotAcceptable:
+            self.failure = Outcome("unusable answer", 488, "callee")
+            return False
+        self.winner = phone
+        return True
+
+    def let_go(self, *, winner_too: bool = True, reason: str = "") -> None:
+        """Cancel who still rings; hang up who was connected."""
+        elsewhere = NORMAL_CLEARING if self.winner is None else TAKEN_ELSEWHERE
+        for phone in self.phones:
+            if phone.leg.hangup is None and (winner_too or phone is not self.winner):
+                why = reason or NORMAL_CLEARING if phone is self.winner else elsewhere
+                self._tasks.spawn(_end(phone, why), "end phone")
+
+
+class Connection:
+    """A phone whose call the PBX holds, `near`, and another one for it: hunted for, or there already."""
+
+    def __init__(
+        self, near: ServiceCall, phones: Sequence[ServiceCall], tasks: TaskOwner, *, ignore_early: bool = False
+    ) -> None:
+        self.near = near
+        self.hunt = Hunt(phones, tasks, self._progress)
+        self._record = near.record
+        self._tasks = tasks
+        self._ignore_early = ignore_early
+        self._handed_over = False
+
+    async def run(self) -> bool:
+        """Ring, connect, talk, end; False if nobody picked up, and then `hunt.failure` says why."""
+        self.near.minded = True
+        try:
+            with self._ringback():
+                far = await self.hunt.run(self.near.leg.ended, self.near.no_answer_s)
+            if far is None:
+                return False
+            await self.talk(far)
+            return True
+        finally:
+            self.near.minded = False
+            self.let_go()
+
+    @contextmanager
+    def _ringback(self) -> Iterator[None]:
+        """Who is connected already hears that it rings; who is not gets a 180 when the first phone rings."""
+        if not (self.hunt.phones and self.near.leg.confirmed and self.near.media.can_play):
+            yield
+            return
+        playing = self._tasks.spawn(self.near.media.play(ringback(), repeat=True), "ringback")
+        try:
+            yield
+        finally:
+            playing.cancel()
 
     def _progress(self, phone: ServiceCall, response: Response) -> None:
         """180 and 183; sound before the answer only where one phone rings alone."""
-        if response.body and len(self._phones) == 1 and not self._ignore_early:
+        if response.body and len(self.hunt.phones) == 1 and not self._ignore_early:
             try:
                 phone.learn(response.body)
                 self._join(phone)
@@ -104,23 +142,6 @@ class Connection:
         else:
             self.near.record.ringing()
 
-    def _took(self, phone: ServiceCall, response: Response) -> bool:
-        """A final answer: whether this phone has the call now."""
-        if response.code >= 300:
-            self.failure = ("rejected", response.code, "callee")
-            return False
-        leg = _outgoing(phone)
-        leg.ack(leg.invite)
-        try:
-            phone.learn(response.body)
-        except NotAcceptable:
-            self.failure = ("unusable answer", 488, "callee")
-            return False
-        self.far = phone
-        return True
-
-    # talking
-
     def _join(self, phone: ServiceCall) -> None:
         agreement = phone.media.agreement
         if self.near.media.agreement is None and agreement is not None:
@@ -129,29 +150,47 @@ class Connection:
 
     async def talk(self, far: ServiceCall) -> None:
         """Join the two and wait for the end of either. Raises NotAcceptable where the first cannot follow."""
-        self.far = far
         self._join(far)
         await self.near.answer()
         self.near.note_connected(far)
         near, other = self.near.leg, far.leg
         await asyncio.wait({near.ended, other.ended}, return_when=asyncio.FIRST_COMPLETED)
-        if near.hangup is None:
+        self._handed_over = await transferred(self._record) is not None
+        if near.hangup is None and not self._handed_over and self.near.record is self._record:
             hangup = other.hangup or Hangup("hangup")
-            self.near.outcome = (hangup.cause, hangup.code, "pbx" if hangup.ours else far.side)
+            by = "pbx" if hangup.ours else far.side
+            self.near.outcome = Outcome(hangup.cause, hangup.code, by)
             await near.bye(hangup.cause, reason=hangup.reason)
 
-    def _let_go(self) -> None:
-        """Cancel who still rings, and hang up who was connected."""
-        near = self.near.leg.hangup
-        taken = NORMAL_CLEARING if self.far is None else TAKEN_ELSEWHERE
-        for phone in self._phones:
-            if phone.leg.hangup is None:
-                reason = (near.reason if near is not None else "") if phone is self.far else taken
-                self._tasks.spawn(_end(phone, reason or NORMAL_CLEARING), "end phone")
+    def let_go(self) -> None:
+        """Whoever was transferred belongs to somebody else now."""
+        hangup = self.near.leg.hangup
+        winner = self.hunt.winner
+        gone = self._handed_over or (winner is not None and winner.record is not self._record)
+        self.hunt.let_go(winner_too=not gone, reason=hangup.reason if hangup is not None else "")
+
+
+def paired(far: ServiceCall, tasks: TaskOwner) -> Run:
+    """What a phone does that is connected with another one, which is in its call already."""
+
+    async def talk(near: ServiceCall) -> None:
+        connection = Connection(near, [far], tasks)
+        connection.hunt.winner = far
+        near.minded = True
+        try:
+            await connection.talk(far)
+        finally:
+            near.minded = False
+            connection.let_go()
+
+    return talk
 
 
 async def _end(phone: ServiceCall, reason: str) -> None:
-    await _outgoing(phone).abandon("hangup" if phone.leg.confirmed else "cancelled", reason=reason)
+    if isinstance(phone.leg, OutgoingLeg):
+        await phone.leg.abandon("hangup" if phone.leg.confirmed else "cancelled", reason=reason)
+    else:
+        await phone.leg.bye(reason=reason)
     phone.media.close()
 
 

@@ -171,6 +171,11 @@ class SipEndpoint:
         """Let them find it no more."""
         self._legs.pop(leg.dialog.id, None)
 
+    def find_leg(self, call_id: str, local_tag: str, remote_tag: str) -> Leg | None:
+        """The dialog of that name, if there is one."""
+        leg = self._legs.get((call_id, local_tag))
+        return leg if leg is not None and leg.dialog.remote_tag == remote_tag else None
+
     def way_to(self, extension: Extension) -> Flow | None:
         """A live flow to the extension, if it is registered."""
         bindings = self.registrar.lookup(extension)

@@ -12,7 +12,7 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADER_LINES = 250
 MAX_LINE_BYTES = 4096
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY, REGISTER"
 PRODUCT = "softphone-lab"
 
 HeaderList = Iterable[tuple[str, str]]
@@ -27,6 +27,7 @@ REASONS = {
     180: "Ringing",
     183: "Session Progress",
     200: "OK",
+    202: "Accepted",
     302: "Moved Temporarily",
     400: "Bad Request",
     401: "Unauthorized",

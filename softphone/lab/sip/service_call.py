@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from sipmessage import Request
 
@@ -22,16 +21,14 @@ from softphone.lab.media.negotiation import (
 )
 from softphone.lab.media.session import DIGIT_GAP_MS, DIGIT_MS, MediaSession
 from softphone.lab.media.srtp import SdesKey
-from softphone.lab.options import LabOptions
 from softphone.lab.sip import message as sip
 from softphone.lab.sip import sdp
+from softphone.lab.sip.host import CallHost, Outcome, Run
 from softphone.lab.sip.leg import IncomingLeg, Leg
 from softphone.lab.sip.transaction import ServerTransaction
-from softphone.lab.tasks import TaskOwner
 
-if TYPE_CHECKING:
-    from softphone.lab.media.dtls import Identity
-
+GLARE_ATTEMPTS = 5
+GLARE_S = 0.3  # between attempts where a re-INVITE of the phone crossed ours (RFC 3261 section 14.1)
 SDP_TYPE = ("Content-Type", "application/sdp")
 
 
@@ -42,29 +39,30 @@ class ServiceCall:
         self,
         leg: Leg,
         record: CallRecord,
-        options: LabOptions,
-        tasks: TaskOwner,
-        identity: Callable[[], Identity],
+        host: CallHost,
         *,
         any_codec: bool,
     ) -> None:
         self.leg = leg
         self.record = record
         self.digits: asyncio.Queue[str] = asyncio.Queue()
-        self.media = MediaSession(options.host, self._rtp_digit, record.media_failed, identity)
+        self.media = MediaSession(host.options.host, self._rtp_digit, record.media_failed, host.identity)
         self.codec = ""  # the only one to agree on, where another phone has chosen already
         self.side = "caller" if isinstance(leg, IncomingLeg) else "callee"
         self.joined: ServiceCall | None = None  # the phone that hears this one, and is heard
-        self.outcome: tuple[str, int, str] | None = None  # cause, code, by: where this leg does not tell
-        self._options = options
-        self._tasks = tasks
+        self.outcome: Outcome | None = None  # where this leg does not tell
+        self.run: Run | None = None  # the service that works for this phone
+        self.minded = False  # somebody sees to the end of this leg: it does not end the service
+        self._host = host
+        self._options = host.options
+        self._tasks = host.tasks
         self._any_codec = any_codec
         self._first_answer = b""
         self._offered_key: SdesKey | None = None
         self._offers_dtls = False
         self._version = 0
         leg.owner = self
-        record.add_leg(leg)
+        record.adopt(leg)
 
     # verbs
 
@@ -127,6 +125,8 @@ class ServiceCall:
 
     def join(self, other: ServiceCall) -> None:
         """Let two phones hear each other."""
+        self.media.part()
+        other.media.part()
         self.joined, other.joined = other, self
         self.media.join(other.media)
 
@@ -187,6 +187,21 @@ class ServiceCall:
         local = self.media.dtls_local() if with_dtls else None
         return bytes(make_offer(self._options.host, self.media.port, key, self._version, codecs, local))
 
+    async def renegotiate(self, codecs: Sequence[Codec], *, srtp: bool) -> None:
+        """Offer the phone other codecs, and the PBX as its partner. Raises NotAcceptable if it refuses."""
+        for _ in range(GLARE_ATTEMPTS):
+            dtls = self.media.agreement is not None and self.media.agreement.dtls is not None
+            body = self.offer(srtp=srtp, codecs=codecs, dtls=dtls)
+            response, invite = await self.leg.reinvite(headers=[SDP_TYPE], body=body)
+            if invite is not None:
+                self.leg.ack(invite)
+                self.learn(response.body)
+                return
+            if response.code != 491:
+                break
+            await asyncio.sleep(GLARE_S)
+        raise NotAcceptable("the phone refused a new offer")
+
     def learn(self, body: bytes) -> None:
         """The phone that the PBX called has described itself, early or by answering. Raises NotAcceptable."""
         self._learn_answer(body)
@@ -218,6 +233,8 @@ class ServiceCall:
             self._reinvite(leg, transaction)
         elif method == "UPDATE":
             self._update(leg, transaction)
+        elif method == "REFER":
+            self._host.refer(self.record, leg, transaction)
         else:
             transaction.respond(501)
 
