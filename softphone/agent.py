@@ -64,7 +64,7 @@ from softphone.media.prompts import Prompts
 from softphone.nat.servers import NatServers
 from softphone.network import Addresses, AddressWatch
 from softphone.provisioning import Provisioner
-from softphone.stacks.base import IncomingInvite, Leg, LegSink, OutgoingInvite, Stack
+from softphone.stacks.base import IncomingInvite, Leg, LegSink, MediaServers, OutgoingInvite, Stack
 from softphone.stacks.handsets import HandsetStack
 from softphone.tracing.tracer import Tracer
 
@@ -89,6 +89,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
         self.config = config
         self._started_with = config
         self._stack = stack
+        self._handset_stack = handsets
         self._tasks = Tasks("agent")
         self._state = "starting"
         self._started_s = time.time()
@@ -125,11 +126,16 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
         self._monitor = Monitor(self._calls.values)
         self._provisioner = Provisioner(config, bus, self._apply)
         self.tracing = Tracer(config.trace, bus, stack, Phonebook(self._accounts, self.call))
-        self._nat = NatServers(config.nat, bus, stack.use_servers, binds=config.sip.bind)
+        self._nat = NatServers(config.nat, bus, self._use_servers, binds=config.sip.bind)
 
     def _new_id(self, prefix: str) -> str:
         self._ids[prefix] += 1
         return f"{prefix}{self._ids[prefix]}"
+
+    def _use_servers(self, servers: MediaServers) -> None:
+        self._stack.use_servers(servers)
+        if self._handset_stack is not None:
+            self._handset_stack.use_servers(servers)
 
     # ---- life
 

@@ -10,12 +10,13 @@ from softphone.config.instance import instance_urn
 from softphone.config.model import Config
 from softphone.stacks.pjsip.settings import StackOptions
 from softphone.stacks.pjsip.stack import PjStack
+from softphone.stacks.webrtc.stack import WebRtcStack
 
 _NARROWBAND = frozenset({"pcma", "pcmu", "gsm"})
 
 
 def build(config: Config) -> Agent:
-    """An agent on PJSIP, not started yet."""
+    """An agent on PJSIP, with handsets by WebRTC; not started yet."""
     codecs = (codec for account in config.accounts for codec in account.codecs)
     echo = config.media.echo_cancel.enabled and any(account.audio.kind == "device" for account in config.accounts)
     options = StackOptions(
@@ -25,7 +26,9 @@ def build(config: Config) -> Agent:
         clock_rate_hz=mixer_rate_hz(config.media.clock_rate_hz, codecs, echo=echo),
         instance=instance_urn(config.sip.instance_id, config.control.socket),
     )
-    return Agent(config, PjStack(options), Bus(history=config.control.event_history))
+    stack = PjStack(options)
+    handsets = WebRtcStack(lambda: stack.mixer, opus_rate_hz=options.clock_rate_hz)
+    return Agent(config, stack, Bus(history=config.control.event_history), handsets)
 
 
 def mixer_rate_hz(wanted: int | str, codecs: Iterable[str], *, echo: bool) -> int:

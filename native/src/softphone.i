@@ -16,3 +16,4 @@
 %include "sound.i"
 %include "level.i"
 %include "siptap.i"
+%include "voiceport.i"

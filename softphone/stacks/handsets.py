@@ -10,6 +10,7 @@ from typing import Protocol
 
 from softphone.media.ports import Port
 from softphone.media.voice import VoiceFigures
+from softphone.stacks.base import MediaServers
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,9 @@ class HandsetStack(Protocol):
 
     async def answer(self, offer_sdp: str, sink: HandsetSink, name: str) -> Handset:
         """Takes an offer of one audio stream. Raises UsageError, which names what is wrong with it, or MediaError."""
+
+    def use_servers(self, servers: MediaServers) -> None:
+        """From now on offers are answered with the help of these STUN and TURN servers."""
 
     async def close(self) -> None:
         """Ends all handsets."""

@@ -12,9 +12,11 @@ import pjsua2 as pj
 
 from softphone.errors import MediaError
 from softphone.media.ports import Absent, Device, Ear, Meter, PcmPort, Port, TalkSettings
+from softphone.media.voice import VoicePort, VoiceSettings
 from softphone.stacks.pjsip.ear import PjEar
 from softphone.stacks.pjsip.meters import SILENCE_DBFS, Meters, dbfs
 from softphone.stacks.pjsip.mixer_port import BridgePort
+from softphone.stacks.pjsip.voice_port import Voices
 
 __all__ = ["BridgePort", "Opener", "PjMixer", "PjPcmPort"]
 
@@ -101,6 +103,7 @@ class PjMixer:
         self.rate_hz = rate_hz
         self._opener = opener
         self._meters = Meters(rate_hz)
+        self._voices = Voices(rate_hz)
         self.hub: Any = None
         self._drain: Any = None
         self._ports: dict[int, PjPcmPort | PjEar] = {}
@@ -119,6 +122,7 @@ class PjMixer:
         asyncio.get_running_loop().remove_reader(self.hub.fileno())
         for port in list(self._ports.values()):
             port.close()
+        self._voices.stop()
         self._meters.stop()
         self._drain.close()
         self._drain = self.hub = None
@@ -163,6 +167,11 @@ class PjMixer:
             raise MediaError(f"cannot open {name} on the mixer: {error.reason}") from None
         self._ports[ear.key] = ear
         return ear
+
+    def open_voice(self, name: str, settings: VoiceSettings) -> VoicePort:
+        if self.hub is None:
+            raise MediaError(f"cannot open {name}: the mixer is not running")
+        return self._voices.open(name, settings)
 
     async def open_device(self, capture: str | None, playback: str | None) -> Device:
         return await self._opener.open_device(capture, playback)
