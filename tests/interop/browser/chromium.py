@@ -71,6 +71,11 @@ class Tab:
     complaints: list[str] = field(default_factory=list)  # uncaught errors and console.error
     console: list[str] = field(default_factory=list)
 
+    async def connected(self, within_s: float = 20.0) -> None:
+        """Waits until the newest connection of the page carries media."""
+        async with asyncio.timeout(within_s):
+            await self.page.evaluate("testEar.connected()")
+
     async def listen(self) -> None:
         """Keeps what every connection of the page receives from now on."""
         await self.page.evaluate("testEar.start()")

@@ -54,6 +54,14 @@
       keeping = false;
       return tracks.map(({ chunks, rate_hz }) => ({ pcm: encoded(chunks), rate_hz }));
     },
+    // resolves when the newest connection carries media
+    async connected() {
+      const connection = connections.at(-1);
+      while (connection.connectionState !== "connected") {
+        if (["failed", "closed"].includes(connection.connectionState)) throw new Error(connection.connectionState);
+        await new Promise((resolve) => connection.addEventListener("connectionstatechange", resolve, { once: true }));
+      }
+    },
     // the statistics of the newest connection as a list, with its states
     async stats() {
       const connection = connections.at(-1);

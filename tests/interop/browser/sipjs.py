@@ -34,6 +34,7 @@ class SipJs:
     def __init__(self, url: str, user: str, password: str, domain: str) -> None:
         self._account = {"url": url, "user": user, "password": password, "domain": domain}
         self._domain = domain
+        self._rung = 0  # calls that `answers` has taken
         self._news = asyncio.Condition()
         self.events: list[dict[str, Any]] = []
         self.tab: Tab
@@ -80,24 +81,31 @@ class SipJs:
         await self._do("call", self._uri(number))
 
     async def connected(self, number: str) -> None:
-        """Calls, and waits for the answer."""
+        """Calls, and waits for the answer and for media."""
+        answered = len(self.all("answered"))
         await self.call(number)
-        await self.told("answered")
+        await self.told("answered", count=answered + 1)
+        await self.tab.connected()
 
     async def answers(self) -> dict[str, Any]:
-        """Waits for a call, takes it, and returns the `ringing` that told of it."""
-        ringing = await self.told("ringing")
+        """Waits for the next call, takes it, and returns the `ringing` that told of it; media flows."""
+        self._rung += 1
+        answered = len(self.all("answered"))
+        ringing = await self.told("ringing", count=self._rung)
         await self._do("answer")
-        await self.told("answered")
+        await self.told("answered", count=answered + 1)
+        await self.tab.connected()
         return ringing
 
     async def hold(self) -> None:
+        held = len(self.all("held", held=True))
         await self._do("hold")
-        await self.told("held", held=True)
+        await self.told("held", held=True, count=held + 1)
 
     async def resume(self) -> None:
+        resumed = len(self.all("held", held=False))
         await self._do("unhold")
-        await self.told("held", held=False)
+        await self.told("held", held=False, count=resumed + 1)
 
     async def mute(self, on: bool = True) -> None:
         await self._do("mute" if on else "unmute")
@@ -118,8 +126,9 @@ class SipJs:
         await self._do("decline")
 
     async def hang_up(self) -> None:
+        ended = len(self.all("ended"))
         await self._do("hangup")
-        await self.told("ended")
+        await self.told("ended", count=ended + 1)
 
     async def unregister(self) -> None:
         await self._do("unregister")
