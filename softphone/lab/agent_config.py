@@ -13,28 +13,41 @@ if TYPE_CHECKING:
     from softphone.lab.directory import Tenant
     from softphone.lab.lab import Lab
 
-Transport = Literal["tls", "tcp", "udp"]
+Transport = Literal["tls", "tcp", "udp", "wss"]
 
 
 def agent_config(
-    lab: Lab, tenant: Tenant, extensions: Sequence[str] | None, transport: Transport, account: Mapping[str, Any]
+    lab: Lab,
+    tenant: Tenant,
+    extensions: Sequence[str] | None,
+    transport: Transport,
+    account: Mapping[str, Any],
+    *,
+    live: bool = False,
 ) -> dict[str, Any]:
     """Provider and accounts as `config.example.yaml` documents them. None means: all enabled extensions."""
     numbers = [each.number for each in tenant.extensions.values() if each.enabled] if extensions is None else extensions
-    port = {"tls": lab.sip_tls_port, "tcp": lab.sip_tcp_port, "udp": lab.sip_udp_port}[transport]
+    port = lab.switch.endpoint.network.ports[transport]
     entry: dict[str, Any] = {
         "extensions": list(numbers),
         "transport": transport,
         "registrar": f"{in_uri(lab.options.host)}:{port}",
     }
-    if transport == "tls":
+    if transport in ("tls", "wss"):
         entry["tls"] = {"ca_file": str(lab.ca_file)}
     entry.update(account)
     provider: dict[str, Any] = {
         "api_url": lab.api_url,
+        "billing_url": lab.api_url,
+        "live_url": lab.api_url,
         "domain_uuid": tenant.uuid,
-        "token": {"file": str(lab.token_file_of(tenant))},
+        "token": {"file": str(lab.secret_file(tenant, "api-token"))},
     }
+    if live:
+        provider["live"] = {
+            "refresh_token": {"file": str(lab.secret_file(tenant, "refresh-token"))},
+            "user_uuid": {"file": str(lab.secret_file(tenant, "user-uuid"))},
+        }
     if lab.options.api_https:
         provider["ca_file"] = str(lab.ca_file)
     return {"provider": provider, "accounts": [entry]}

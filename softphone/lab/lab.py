@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from starlette.routing import BaseRoute
 
@@ -31,6 +31,8 @@ from softphone.lab.sip.transport import Network
 from softphone.lab.switch import Switch
 from softphone.lab.tls import TlsKeeper
 from softphone.lab.webserver import WebServer
+
+Secret = Literal["api-token", "refresh-token", "user-uuid"]
 
 
 class Lab:
@@ -76,10 +78,16 @@ class Lab:
         domains = [tenant.domain for tenant in self.directory]
         self._tls = TlsKeeper(folder, [*domains, "localhost", "127.0.0.1", self.options.host], self.faults)
         for tenant in self.directory:
-            self._write_token(tenant)
+            self._write_secrets(tenant)
 
-    def _write_token(self, tenant: Tenant) -> None:
-        write_private(self.token_file_of(tenant), tenant.api_token.encode() + b"\n")
+    def _write_secrets(self, tenant: Tenant) -> None:
+        secrets: dict[Secret, str] = {
+            "api-token": tenant.api_token,
+            "refresh-token": tenant.refresh_token,
+            "user-uuid": tenant.user_uuid,
+        }
+        for what, text in secrets.items():
+            write_private(self.secret_file(tenant, what), text.encode() + b"\n")
 
     async def _open(self) -> None:
         self._switch = Switch(self.options, self.directory, self.events)
@@ -171,12 +179,12 @@ class Lab:
     @property
     def token_file(self) -> Path:
         """The API token, in a file that only its owner may read."""
-        return self.token_file_of(self._tenant)
+        return self.secret_file(self._tenant, "api-token")
 
-    def token_file_of(self, tenant: Tenant) -> Path:
-        """The same of any tenant."""
+    def secret_file(self, tenant: Tenant, what: Secret) -> Path:
+        """A secret of any tenant, in a file that only its owner may read."""
         suffix = "" if tenant is self._tenant else f"-{tenant.domain}"
-        return self._files.ca.with_name(f"api-token{suffix}")
+        return self._files.ca.with_name(f"{what}{suffix}")
 
     @property
     def ca_file(self) -> Path:
@@ -228,10 +236,14 @@ class Lab:
         *,
         tenant: Tenant | None = None,
         transport: config.Transport = "tls",
+        live: bool = False,
         **account: Any,
     ) -> dict[str, Any]:
-        """A configuration with which the phone connects to this lab; `account` adds keys to its account."""
-        return config.agent_config(self, tenant or self._tenant, extensions, transport, account)
+        """A configuration with which the phone connects to this lab.
+
+        `live`: it follows the live events too; `account` adds keys to its account.
+        """
+        return config.agent_config(self, tenant or self._tenant, extensions, transport, account, live=live)
 
     def config_yaml(self, extensions: Sequence[str] | None = None, **account: Any) -> str:
         """The same as text."""
@@ -264,7 +276,7 @@ class Lab:
         """Serve one more customer. Raises Conflict where the domain exists."""
         tenant = make_tenant(options)
         self.directory.add(tenant)
-        self._write_token(tenant)
+        self._write_secrets(tenant)
         self.tls.add_name(tenant.domain)
         return tenant
 

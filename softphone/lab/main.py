@@ -67,7 +67,7 @@ async def serve(
 def introduce(lab: Lab, console: Console) -> None:
     """Print where the lab is, who exists, and which numbers answer."""
     console.print(f"[bold]The lab is ready[/] ({lab.start_s * 1000:.0f} ms). Ctrl-C stops it.\n")
-    for table in (_addresses(lab), _extensions(lab), number_plan_table()):
+    for table in (_addresses(lab), _extensions(lab), *_others(lab), number_plan_table()):
         console.print(table)
         console.print()
 
@@ -76,8 +76,12 @@ def _addresses(lab: Lab) -> Table:
     table = Table("what", "where", title="Addresses", title_justify="left")
     host = in_uri(lab.options.host)
     for name, value in (
+        ("Web page", lab.api_url),
         ("REST API", lab.api_url),
+        ("Live events", f"{lab.live_url}/calls"),
         ("API token", lab.api_token),
+        ("Refresh token", lab.refresh_token),
+        ("userUuid", lab.user_uuid),
         ("domain_uuid", lab.domain_uuid),
         ("SIP domain (user_context)", lab.domain),
         ("SIP over UDP and TCP", f"{host}:{lab.sip_udp_port}"),
@@ -97,6 +101,17 @@ def _extensions(lab: Lab) -> Table:
     return table
 
 
+def _others(lab: Lab) -> list[Table]:
+    """The tenants besides the first."""
+    others = [tenant for tenant in lab.directory if tenant is not lab.tenant]
+    if not others:
+        return []
+    table = Table("domain", "domain_uuid", "API token", "extensions", title="More tenants", title_justify="left")
+    for tenant in others:
+        table.add_row(tenant.domain, tenant.uuid, escape(tenant.api_token), str(len(tenant.extensions)))
+    return [table]
+
+
 def number_plan_table() -> Table:
     """The numbers that the PBX answers by itself."""
     table = Table("number", "name", "what it does", title="Numbers", title_justify="left")
@@ -107,7 +122,7 @@ def number_plan_table() -> Table:
 
 
 def _offer_config(lab: Lab, write_config: Path | None, console: Console) -> None:
-    text = lab.config_yaml()
+    text = lab.config_yaml(live=True)
     if write_config is None:
         console.print("[bold]A configuration that connects to it[/] (softphone run --config FILE):\n")
         console.print(text, markup=False, highlight=False, soft_wrap=True)
