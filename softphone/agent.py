@@ -23,6 +23,7 @@ from softphone import __version__, events
 from softphone.addresses import NameAddr, target_uri
 from softphone.agent_digits import DigitCommands
 from softphone.agent_handset import HandsetCommands
+from softphone.agent_pbx import PbxCommands
 from softphone.agent_sound import SoundCommands
 from softphone.aio import Tasks
 from softphone.bus import Bus
@@ -63,6 +64,7 @@ from softphone.media.graph import MediaGraph
 from softphone.media.prompts import Prompts
 from softphone.nat.servers import NatServers
 from softphone.network import Addresses, AddressWatch
+from softphone.pbx_side import PbxSide
 from softphone.provisioning import Provisioner
 from softphone.stacks.base import IncomingInvite, Leg, LegSink, MediaServers, OutgoingInvite, Stack
 from softphone.stacks.handsets import HandsetStack
@@ -81,7 +83,7 @@ END_PATIENCE_S = 6.0
 """How long stopping waits for calls to confirm their end."""
 
 
-class Agent(SoundCommands, DigitCommands, HandsetCommands):
+class Agent(SoundCommands, DigitCommands, HandsetCommands, PbxCommands):
     """One phone with any number of accounts and calls."""
 
     def __init__(self, config: Config, stack: Stack, bus: Bus, handsets: HandsetStack | None = None) -> None:
@@ -124,6 +126,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
         self._handsets = Handsets(self._world, handsets, self._running, self._conferences.company) if handsets else None
         self._expected = ExpectedCalls(bus, self._new_id)
         self._monitor = Monitor(self._calls.values)
+        self._pbx = PbxSide(config, bus)
         self._provisioner = Provisioner(config, bus, self._apply)
         self.tracing = Tracer(config.trace, bus, stack, Phonebook(self._accounts, self.call))
         self._nat = NatServers(config.nat, bus, self._use_servers, binds=config.sip.bind)
@@ -147,6 +150,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
         self._addresses.start()
         self.bus.publish(events.AgentStarted(version=__version__))
         self._nat.start()
+        self._pbx.start()
         self._provisioner.start()
 
     async def reload(self, config: Config) -> list[str]:
@@ -157,12 +161,13 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
         successor = Provisioner(config, self.bus, self._apply)
         later = [
             name
-            for name in ("sip", "calls", "media", "quality", "control", "web", "log")
+            for name in ("sip", "calls", "media", "quality", "control", "web", "log", "timeline", "webhook")
             if getattr(config, name) != getattr(self._started_with, name)
         ]
         before, self.config, self._provisioner = self._provisioner, config, successor
         self._world.ringer.default = config.ringer
         await self._nat.reload(config.nat)
+        await self._pbx.reload(config)
         await before.stop()
         successor.start(before=before)
         await self.tracing.configure(config.trace)
@@ -205,6 +210,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
         self._accounts.close()
         self._monitor.close()
         await self._tasks.close()
+        await self._pbx.stop()
         await self.tracing.stop()
         await self._stack.stop()
         self._state = "stopped"
@@ -224,6 +230,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
 
     def _apply(self, selection: Selection) -> None:
         self._accounts.apply(selection.accounts)
+        self._pbx.follow(selection.accounts)
 
     def _fresh_secret(self, account: Account) -> None:
         self._world.spawn(self._fetch_secret(account), f"fetch the password of {account.id}")
@@ -598,6 +605,7 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands):
                 problems.append(f"account {view.id}: {view.cause}; {view.advice}")
         problems += [f"account {name} is left out: {cause}" for name, cause in self._accounts.left_out.items()]
         problems += [f"{view.cause}; {view.advice}" for view in self._nat.views() if view.state == "failed"]
+        problems += self._pbx.problems()
         if not len(self._accounts):
             problems.append("there is no account")
         return problems

@@ -13,7 +13,6 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from softphone import events
 from softphone.aio import Tasks, Timers
 from softphone.bus import Record
 from softphone.config import Config, load
-from softphone.config.places import default_state
+from softphone.config.places import default_state, name_of
 from softphone.control.server import ControlServer
 from softphone.engine.ending import LOST
 from softphone.errors import ConfigError, SoftphoneError
@@ -33,6 +32,7 @@ from softphone.wiring import build
 
 if TYPE_CHECKING:
     from softphone.web import WebServer
+    from softphone.webhook.doors import Doors
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Daemon:
             self._agent, config.control.socket, config.control.group, config.control.mode_bits
         )
         self._web = self._page()
+        self._doors = self._doors_asked_for()
         self._tasks = Tasks("daemon")
         self._timers = Timers()
         self._stop_asked = asyncio.Event()
@@ -98,6 +99,8 @@ class Daemon:
             if self._web is not None:
                 await self._web.start()  # before anything is registered: a port that is taken ends the start
             await self._agent.start()
+            if self._doors is not None:
+                await self._doors.start()
             systemd.notify("READY=1")
             self._start_watchdog()
             await self._stop_asked.wait()
@@ -114,6 +117,14 @@ class Daemon:
 
         return WebServer(self._agent, self._config.web, default_state() / "web")
 
+    def _doors_asked_for(self) -> Doors | None:
+        """The listeners for webhooks and credentials; without them not even their code is loaded."""
+        if self._config.webhook is None and self._config.sip_credentials is None:
+            return None
+        from softphone.webhook.doors import Doors
+
+        return Doors(self._agent, self._config)
+
     # ---- the end
 
     def _ask_stop(self) -> None:
@@ -125,6 +136,8 @@ class Daemon:
         await self._drain(self._config.calls.drain_s)
         if self._web is not None:
             await self._web.stop()  # not before: those who talk by a browser may finish, too
+        if self._doors is not None:
+            await self._doors.stop()
         await self._agent.stop()
         await self._control.stop()
         self._timers.close()
@@ -187,6 +200,10 @@ class Daemon:
             self._logging.redact.add(secret)
         if config.web:
             self._logging.redact.add(config.web.token)
+        if config.webhook:
+            self._logging.redact.add(config.webhook.secret)
+        if config.sip_credentials:
+            self._logging.redact.add(config.sip_credentials.token)
         if config.trace.hep and config.trace.hep.auth_key:
             self._logging.redact.add(config.trace.hep.auth_key)
 
@@ -235,5 +252,4 @@ def _note(journal: CallJournal, event: events.Event) -> None:
 
 def journal_path(config: Config) -> Path:
     """In the state folder, named after the control socket: each phone of a machine has its own."""
-    name = blake2b(str(config.control.socket.absolute()).encode(), digest_size=6).hexdigest()
-    return default_state() / f"calls-{name}.journal"
+    return default_state() / f"calls-{name_of(config.control.socket)}.journal"

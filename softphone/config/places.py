@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 
@@ -34,3 +35,8 @@ def default_state(environ: Mapping[str, str] | None = None) -> Path:
 def _first(folders: str | None) -> str:
     """systemd lists several folders with colons between."""
     return folders.split(":")[0] if folders else ""
+
+
+def name_of(socket: Path) -> str:
+    """Part of the names of state files: each phone of a machine has its own, known by its control socket."""
+    return blake2b(str(socket.absolute()).encode(), digest_size=6).hexdigest()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from softphone.engine.views_pbx import LiveStatus, TimelineStatus, WebhookStatus
+
 HandsetMode = Literal["listen", "talk", "whisper"]
 """How a handset takes part in a call."""
 
@@ -109,6 +111,12 @@ class AgentStatus:
     native: NativeInfo
     nat: list[MediaServerView] = field(default_factory=list)
     """The STUN and TURN servers, and whether they answer."""
+    live: LiveStatus | None = None
+    """The PBX's live events; null where they are not asked for."""
+    webhook: WebhookStatus | None = None
+    """The webhook receiver; null where there is none."""
+    timeline: TimelineStatus | None = None
+    """The timelines of calls; null where none are kept."""
     listeners: list[ListenerView] = field(default_factory=list)
     """Where the phone answers others than the PBX."""
     problems: list[str] = field(default_factory=list)

@@ -74,3 +74,19 @@ class TimelineStatus:
     """How often something came after a timeline was closed."""
     stored: int = 0
     """Timelines on disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickView:
+    """A call that the PBX was ordered to make: it rings `account`, then calls `destination`."""
+
+    call_uuid: str
+    """The PBX's name for the call."""
+    account: str
+    destination: str
+    expect: str
+    """The announcement by which the phone answers; empty where somebody answers by hand."""
+    recorded: bool
+    """Whether the PBX says that it records the call: those who talk must know."""
+    recording: str
+    """The PBX's own word about it."""

@@ -168,8 +168,10 @@ def _by_uuid(legs: Mapping[str, Leg], parties: Mapping[tuple[str, str], Party], 
 
 def uuid_of(leg: Leg, ordered: Mapping[str, str]) -> str:
     """The UUID that the phone itself knows; `ordered`: announcement -> UUID, of clicks."""
-    by_click = next((ordered[fact.expect] for fact in leg.facts if fact.expect in ordered), "")
-    return by_click or next((fact.uuid for fact in leg.facts if fact.uuid), "")
+    by_header = next((fact.uuid for fact in leg.facts if fact.uuid), "")
+    if by_header and by_header in ordered.values():  # of two clicks at once, the header tells which
+        return by_header
+    return next((ordered[fact.expect] for fact in leg.facts if fact.expect in ordered), "") or by_header
 
 
 def _by_number(

@@ -23,8 +23,9 @@ from softphone.timeline.book import Book
 from softphone.timeline.differences import Policy
 from softphone.timeline.facts import Fact, Reader
 from softphone.timeline.joining import WINDOW_S, Joined
+from softphone.timeline.query import Query, StoreFailed
 from softphone.timeline.record import changes_at_s, tell
-from softphone.timeline.store import Query, Row, Store, StoreFailed
+from softphone.timeline.store import Row, Store
 from softphone.timeline.views import TimelineView
 
 log = logging.getLogger(__name__)
@@ -327,7 +328,7 @@ class Keeper:
 
     # ---- reading
 
-    async def get(self, name: str) -> TimelineView | dict[str, Any]:
+    async def get(self, name: str) -> TimelineView:
         """By its id, a call's id or SIP Call-ID, or the PBX's UUID; of several the newest. Raises NotFound."""
         await self.flush()
         now_s = self._clock()
@@ -338,7 +339,7 @@ class Keeper:
             return found[0]
         raise NotFound(f"there is no timeline {name}: no id, call, Call-ID or UUID of that name is kept")
 
-    async def find(self, query: Query) -> tuple[list[dict[str, Any]], str | None]:
+    async def find(self, query: Query) -> tuple[list[TimelineView], str | None]:
         """A page of timelines, the newest first, without their entries. Raises StoreFailed, UsageError."""
         await self.flush()
         if self._store is not None and not self._failure:

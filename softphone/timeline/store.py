@@ -15,11 +15,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from json import dumps, loads
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from softphone.errors import SoftphoneError, UsageError
+from softphone.errors import UsageError
 from softphone.timeline.facts import Fact, from_json, to_json
-from softphone.timeline.views import TimelineView
+from softphone.timeline.query import Query, StoreFailed
+from softphone.timeline.views import TimelineView, from_dict
 
 VERSION = 1
 LOCK_PATIENCE_S = 2.0
@@ -35,30 +36,6 @@ CREATE INDEX names_by_id ON names (id);
 """
 
 T = TypeVar("T")
-
-
-class StoreFailed(SoftphoneError):
-    """The file cannot be read or written; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """Which timelines are wanted, the newest first. Texts that are empty and values that are None do not matter.
-
-    number: the end of the far end's number, or a name. difference: a kind, or `any`. before: `next` of a page.
-    """
-
-    account: str = ""
-    extension: str = ""
-    direction: Literal["", "in", "out"] = ""
-    number: str = ""
-    state: Literal["", "open", "closed"] = ""
-    difference: str = ""
-    complete: bool | None = None
-    since_s: float | None = None
-    until_s: float | None = None
-    before: str = ""
-    limit: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +67,11 @@ class Store:
         """
         return await self._do(lambda: self._put(rows, gone, now_s))
 
-    async def get(self, name: str) -> list[dict[str, Any]]:
+    async def get(self, name: str) -> list[TimelineView]:
         """The timelines that go by this name: their id, a call id, a SIP Call-ID or a UUID; the newest first."""
         return await self._do(lambda: self._get(name))
 
-    async def find(self, query: Query) -> tuple[list[dict[str, Any]], str | None]:
+    async def find(self, query: Query) -> tuple[list[TimelineView], str | None]:
         """A page of timelines without their entries, and `before` for the next one. Raises StoreFailed, UsageError."""
         place = _place(query.before)
         return await self._do(lambda: self._find(query, place))
@@ -179,18 +156,18 @@ class Store:
         base.executemany("DELETE FROM timelines WHERE id = ?", gone)
         return _count(base)
 
-    def _get(self, name: str) -> list[dict[str, Any]]:
+    def _get(self, name: str) -> list[TimelineView]:
         wanted = "SELECT record FROM timelines WHERE id = ? OR id IN (SELECT id FROM names WHERE name = ?)"
         rows = self._open_base.execute(wanted + " ORDER BY started_s DESC LIMIT 100", (name, name)).fetchall()
-        return [loads(record) for (record,) in rows]
+        return [from_dict(loads(record)) for (record,) in rows]
 
-    def _find(self, query: Query, place: tuple[float, str] | None) -> tuple[list[dict[str, Any]], str | None]:
+    def _find(self, query: Query, place: tuple[float, str] | None) -> tuple[list[TimelineView], str | None]:
         where, values = _conditions(query, place)
         text = f"SELECT record, started_s, id FROM timelines{where} ORDER BY started_s DESC, id DESC LIMIT ?"
         rows = self._open_base.execute(text, (*values, query.limit + 1)).fetchall()
         page = rows[: query.limit]
         more = f"{page[-1][1]!r}:{page[-1][2]}" if len(rows) > query.limit else None
-        return [loads(record) | {"entries": []} for record, _, _ in page], more
+        return [from_dict(loads(record), entries=False) for record, _, _ in page], more
 
     def _facts(self, names: Sequence[str]) -> list[Fact]:
         found: list[Fact] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,3 +128,20 @@ class TimelinePage:
     timelines: list[TimelineView]
     next: str | None = None
     """`before` for the page after this one; null at the end."""
+
+
+def from_dict(data: dict[str, Any], *, entries: bool = True) -> TimelineView:
+    """What `dataclasses.asdict` made of a timeline. Raises ValueError for anything else."""
+    try:
+        sides = {
+            name: cls(**data[name])
+            for name, cls in (("phone", PhoneSide), ("pbx", PbxSide), ("cdr", CdrSide), ("click", ClickSide))
+            if data[name] is not None
+        }
+        lists = {
+            "differences": [DifferenceView(**each) for each in data["differences"]],
+            "entries": [EntryView(**each) for each in data["entries"]] if entries else [],
+        }
+        return TimelineView(**(data | sides | lists))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"no timeline: {error}") from None

@@ -16,7 +16,8 @@ from softphone.timeline import keeper as module
 from softphone.timeline.differences import Policy
 from softphone.timeline.facts import Reader
 from softphone.timeline.keeper import Keeper
-from softphone.timeline.store import Query, Store, StoreFailed
+from softphone.timeline.query import Query, StoreFailed
+from softphone.timeline.store import Store
 from softphone.timeline.views import TimelineView
 from tests.timeline.story import ACCOUNT
 
@@ -93,7 +94,7 @@ def test_a_call_is_closed_when_the_last_side_has_told(tmp_path: Path) -> None:
         assert isinstance(view, TimelineView)
         assert (view.complete, view.state) == (True, "closed")
         (page, _) = await desk.keeper.find(Query())
-        assert [each["id"] for each in page] == [view.id]
+        assert [each.id for each in page] == [view.id]
         status = desk.keeper.status()
         assert (status.state, status.closed, status.complete, status.stored) == ("ok", 1, 1, 1)
 

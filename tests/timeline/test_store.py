@@ -14,7 +14,8 @@ from softphone.errors import UsageError
 from softphone.timeline.differences import Policy
 from softphone.timeline.joining import join
 from softphone.timeline.record import tell
-from softphone.timeline.store import Query, Row, Store, StoreFailed
+from softphone.timeline.query import Query, StoreFailed
+from softphone.timeline.store import Row, Store
 from tests.timeline.story import T0, Story, good_call
 
 DAY_S = 86_400.0
@@ -53,8 +54,7 @@ def test_what_is_put_is_found_by_all_its_names(tmp_path: Path) -> None:
         assert await store.put([row], [], T0) == 1
         for name in (row.view.id, "c1", "u1", "sip-c1"):
             (found,) = await store.get(name)
-            assert found["id"] == row.view.id
-            assert len(found["entries"]) == 7
+            assert found == row.view
         assert await store.get("c2") == []
         assert set(await store.facts(["u1", "nobody"])) == set(row.facts)
 
@@ -83,7 +83,7 @@ def test_queries(tmp_path: Path) -> None:
         await store.put(many(5), [], T0)
 
         async def found(query: Query) -> list[str]:
-            return [each["number"] for each in (await store.find(query))[0]]
+            return [each.number for each in (await store.find(query))[0]]
 
         assert await found(Query()) == ["555004", "555003", "555002", "555001", "555000"]
         assert await found(Query(number="003")) == ["555003"]
@@ -95,7 +95,7 @@ def test_queries(tmp_path: Path) -> None:
         assert await found(Query(difference="goes_on")) == []
         (page, following) = await store.find(Query(limit=3))
         assert following is not None
-        assert page[0]["entries"] == []
+        assert page[0].entries == []
         assert await found(Query(limit=3, before=following)) == ["555001", "555000"]
         with pytest.raises(UsageError, match="next"):
             await store.find(Query(before="yesterday"))
@@ -117,7 +117,7 @@ def test_a_timeline_that_became_part_of_another_is_gone(tmp_path: Path) -> None:
 def test_retention_by_number_and_by_age(tmp_path: Path) -> None:
     async def by_number(store: Store) -> None:
         assert await store.put(many(9), [], T0) == 4
-        assert [each["call"] for each in (await store.find(Query()))[0]] == ["c8", "c7", "c6", "c5"]
+        assert [each.call for each in (await store.find(Query()))[0]] == ["c8", "c7", "c6", "c5"]
         assert await store.get("u0") == []
 
     async def by_age(store: Store) -> None:
@@ -182,5 +182,18 @@ def test_facts_that_nobody_can_read_are_an_error_with_a_name(tmp_path: Path) -> 
         other.close()
         with pytest.raises(StoreFailed, match="damaged"):
             await store.facts(["c0"])
+
+    run(tmp_path / "t.sqlite", scene)
+
+
+def test_a_record_that_is_no_timeline(tmp_path: Path) -> None:
+    async def scene(store: Store) -> None:
+        await store.put(many(1), [], T0)
+        other = sqlite3.connect(store.path, isolation_level=None)
+        for nonsense in ("{}", "[1]", '{"id": 1}'):
+            other.execute("UPDATE timelines SET record = ?", (nonsense,))
+            with pytest.raises(StoreFailed, match="damaged"):
+                await store.find(Query())
+        other.close()
 
     run(tmp_path / "t.sqlite", scene)

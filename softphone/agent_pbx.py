@@ -1,0 +1,126 @@
+"""The agent's part for the PBX itself: click-to-call, and the timelines of calls."""
+
+from __future__ import annotations
+
+from abc import ABC
+
+from softphone import events
+from softphone.bus import Bus
+from softphone.config.model import Config
+from softphone.config.resolved import ResolvedAccount
+from softphone.engine.accounts import Accounts
+from softphone.engine.expected import ExpectedCalls
+from softphone.engine.views_pbx import ClickView
+from softphone.errors import Conflict, NotFound
+from softphone.pbx_side import PbxSide
+from softphone.timeline.query import Query, StoreFailed
+from softphone.timeline.views import TimelinePage, TimelineView
+
+
+class PbxCommands(ABC):
+    """Part of `Agent`. An account is named by its id or unique username."""
+
+    bus: Bus
+    config: Config
+    _accounts: Accounts
+    _expected: ExpectedCalls
+    _pbx: PbxSide
+
+    @property
+    def pbx(self) -> PbxSide:
+        """Live events, webhooks and timelines: how they fare."""
+        return self._pbx
+
+    def credentials(self, name: str) -> ResolvedAccount:
+        """An account with its password, for whoever must hand it on. Raises NotFound, Conflict."""
+        return self._accounts.get(name).settings
+
+    async def click_to_call(
+        self,
+        destination: str,
+        *,
+        account: str | None = None,
+        answer: bool = True,
+        caller: str = "",
+        asked_only: bool = False,
+        within_s: float = 30.0,
+        src_cid_number: str = "",
+        ignore_early: bool | str | None = None,
+    ) -> ClickView:
+        """Has the PBX ring one of our extensions and, when that is answered, call `destination` and connect the two.
+
+        answer: the phone answers by itself, whoever is there; the PBX records the call. caller: a pattern for whom the
+        PBX shows as the caller of the first call; the default is `src_cid_number`, else everybody within `within_s`
+        seconds. asked_only: answer only if the call's headers ask for it as well.
+
+        Returns when the PBX took the order; `expect.ended` tells that the call came. Raises Conflict, NotFound,
+        UsageError, ProviderRefused, ProviderDown, OutcomeUnknown (it cannot be told; the phone will not answer then).
+        """
+        from softphone.kavkom.pbx import PbxApi
+
+        provider = self.config.provider
+        if provider is None:
+            raise Conflict("click-to-call is the PBX's doing, and no `provider:` is configured")
+        owner = self._accounts.get(account) if account else self._accounts.default()
+        if owner.settings.origin != "provider":
+            raise Conflict(f"account {owner.id} was not pulled from the PBX that would have to ring it")
+        if not owner.usable:
+            raise Conflict(f"account {owner.id} is not registered ({owner.state}), so the PBX cannot ring it")
+        expect = ""
+        if answer:
+            pattern = caller or src_cid_number or "*"
+            expect = self._expected.add(owner.id, pattern, within_s, 0.0, asked_only).id
+        try:
+            async with PbxApi.of(provider) as api:
+                started = await api.call(
+                    owner.settings.username,
+                    destination,
+                    auto_answer=True if answer else None,
+                    ignore_early=ignore_early,
+                    src_cid_number=src_cid_number,
+                )
+        except BaseException:
+            self._take_back(expect)
+            raise
+        view = ClickView(
+            call_uuid=started.call_uuid,
+            account=owner.id,
+            destination=destination,
+            expect=expect,
+            recorded=started.recorded,
+            recording=started.recording,
+        )
+        self.bus.publish(
+            events.PbxClickToCall(
+                account=view.account,
+                destination=view.destination,
+                call_uuid=view.call_uuid,
+                expect=view.expect,
+                recorded=view.recorded,
+                recording=view.recording,
+            )
+        )
+        return view
+
+    def _take_back(self, expect: str) -> None:
+        """No call was ordered, so none may be answered for it."""
+        try:
+            if expect:
+                self._expected.cancel(expect)
+        except NotFound:  # the call has come before the PBX's answer was lost
+            return
+
+    async def timelines(self, query: Query | None = None) -> TimelinePage:
+        """The newest timelines that fit, without their entries. Raises Conflict where none are kept, UsageError."""
+        try:
+            found, following = await self._pbx.keeper.find(query or Query())
+        except StoreFailed as error:
+            raise Conflict(str(error)) from None
+        return TimelinePage(timelines=found, next=following)
+
+    async def timeline(self, name: str) -> TimelineView:
+        """By its id, a call's id, a SIP Call-ID or the PBX's UUID; of several the newest. Raises NotFound, Conflict."""
+        try:
+            return await self._pbx.keeper.get(name)
+        except StoreFailed as error:
+            raise Conflict(str(error)) from None
