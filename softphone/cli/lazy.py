@@ -32,6 +32,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("dnd", "control:dnd", "Do not disturb: refuse the callers of an account, or let them ring again."),
         Entry("devices", "devices:devices", "List the sound devices that a call can use, or try one."),
         Entry("events", "events:events", "Follow what happens, as it happens."),
+        Entry("timeline", "timeline:timeline", "Show what phone, PBX and CDR say of each call, and where they differ."),
         Entry("trace", "trace:trace", "Show SIP messages: of a call, of an account, or all; switch them on and off."),
     ),
     "Calls": (

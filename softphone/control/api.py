@@ -20,6 +20,9 @@ from softphone.engine.views import (
     ProviderStatus,
     RecordEndView,
 )
+from softphone.engine.views_pbx import ClickView
+from softphone.timeline.query import Query
+from softphone.timeline.views import TimelinePage, TimelineView
 from softphone.tracing.tracer import Tracer
 
 DigitMethod = Literal["auto", "rfc4733", "info", "inband"]
@@ -162,5 +165,23 @@ class AgentApi(Protocol):
     def end_conference(self, id: str) -> None: ...
 
     def devices(self) -> Sequence[DeviceView]: ...
+
+    async def click_to_call(
+        self,
+        destination: str,
+        *,
+        account: str | None = None,
+        answer: bool = True,
+        caller: str = "",
+        asked_only: bool = False,
+        within_s: float = 30.0,
+        src_cid_number: str = "",
+        ignore_early: bool | str | None = None,
+    ) -> ClickView: ...
+
+    async def timelines(self, query: Query | None = None) -> TimelinePage: ...
+
+    async def timeline(self, name: str) -> TimelineView:
+        """`name`: of the timeline, the call, the SIP dialog, or the PBX's call."""
 
     async def test_device(self, name: str, *, listen_s: float = 2.0) -> DeviceTestView: ...

@@ -269,6 +269,21 @@ class ControlClient:
         found = self._request("GET", _path("calls", call, "quality"))
         return found if isinstance(found, dict) else None
 
+    # ---- the PBX
+
+    def timelines(self, **wanted: Any) -> Json:
+        """A page: `{"timelines": [...], "next": ...}`. `wanted`: the query of GET /v1/timeline."""
+        query = {name: str(value) for name, value in wanted.items() if value not in ("", None)}
+        return self._object("GET", "/v1/timeline", query=query)
+
+    def timeline(self, name: str) -> Json:
+        """By its id, a call's id, a SIP Call-ID or the PBX's UUID."""
+        return self._object("GET", _path("timeline", name))
+
+    def click_to_call(self, destination: str, **wanted: Any) -> Json:
+        """Has the PBX ring this phone, which answers by itself, and connect it. `wanted`: see ClickRequest."""
+        return self._object("POST", "/v1/click-to-call", {"destination": destination} | wanted)
+
     # ---- conferences
 
     def conferences(self) -> list[Json]:

@@ -140,6 +140,29 @@ class ExpectRequest(Request):
     """Whether the call must ask to be answered by a header, too."""
 
 
+class ClickRequest(Request):
+    """A call that the PBX shall make: it rings an extension of this phone, and then calls."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"account": "901", "destination": "33612345678"}]})
+
+    destination: Annotated[Line, Field(min_length=1, max_length=500)]
+    """Whom the PBX calls then: an extension, a number or a SIP URI."""
+    account: Annotated[Line, Field(min_length=1)] | None = None
+    """The account that rings: its id or a unique username; null for the first that can."""
+    answer: bool = True
+    """Whether the phone answers by itself."""
+    caller: Annotated[Line, Field(max_length=200)] = ""
+    """Pattern of whom the PBX shows as the caller of the first call; empty: `src_cid_number`, else everybody."""
+    asked_only: bool = False
+    """Whether the first call must ask to be answered by a header, too."""
+    within_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """For how long the first call is expected."""
+    src_cid_number: Annotated[Line, Field(max_length=100)] = ""
+    """The number that the phone sees as the caller."""
+    ignore_early: bool | None = None
+    """What the PBX calls so."""
+
+
 class CommandRequest(Request):
     """What goes along with a command."""
 

@@ -32,6 +32,7 @@ from softphone.errors import Conflict, NotFound
 from softphone.events import CallAnswered, CallEnded, CallHold, CallTransfer, DigitsCollected, ExpectEnded
 from softphone.tracing.message import SipMessage
 from softphone.tracing.tracer import Receiver, Tracer
+from tests.control.fake_pbx import FakePbx
 
 CREATED = "2025-01-01T12:00:00.000Z"
 
@@ -69,7 +70,7 @@ class FakeWire:
             self.receiver(messages)
 
 
-class FakeAgent:
+class FakeAgent(FakePbx):
     """Two accounts, no calls. `failure` is raised by the next command, whichever it is."""
 
     def __init__(self, *, ready: bool = True, history: int = 10_000) -> None:

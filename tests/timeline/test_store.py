@@ -13,8 +13,8 @@ import pytest
 from softphone.errors import UsageError
 from softphone.timeline.differences import Policy
 from softphone.timeline.joining import join
-from softphone.timeline.record import tell
 from softphone.timeline.query import Query, StoreFailed
+from softphone.timeline.record import tell
 from softphone.timeline.store import Row, Store
 from tests.timeline.story import T0, Story, good_call
 

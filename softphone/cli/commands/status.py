@@ -41,6 +41,9 @@ def facts(found: Mapping[str, Any]) -> dict[str, str]:
         "accounts": f"{accounts['registered']} of {accounts['total']} registered{failed}",
         "calls": f"{calls['active']} running, {calls['total']} since the start",
         "PBX API": _provider(found["provider"]),
+        "live": _live(found.get("live")),
+        "webhook": _webhook(found.get("webhook")),
+        "timeline": _timeline(found.get("timeline")),
         "native": ", ".join(p for p in (_named("PJSIP", native["pjsip"]), native["openssl"]) if p),
         "codecs": ", ".join(native["codecs"]),
         "listeners": "\n".join(_listener(each) for each in found.get("listeners", [])),
@@ -51,6 +54,29 @@ def facts(found: Mapping[str, Any]) -> dict[str, str]:
 def _listener(found: Mapping[str, Any]) -> str:
     seal = f", certificate SHA-256 {found['fingerprint']}" if found["fingerprint"] else ""
     return f"{found['name']} at {found['url']}{seal}"
+
+
+def _live(live: Mapping[str, Any] | None) -> str:
+    if live is None:
+        return ""
+    gaps = f", interrupted {count_of(live['gaps'], 'time')}" if live["gaps"] else ""
+    return f"{live['state']}, {count_of(live['calls'], 'event')} of {count_of(live['extensions'], 'extension')}{gaps}"
+
+
+def _webhook(webhook: Mapping[str, Any] | None) -> str:
+    if webhook is None:
+        return ""
+    odd = [f"{webhook[name]} {name}" for name in ("duplicates", "refused", "unreadable", "dropped") if webhook[name]]
+    return ", ".join([f"{webhook['state']} at port {webhook['port']}, {webhook['received']} received", *odd])
+
+
+def _timeline(timeline: Mapping[str, Any] | None) -> str:
+    if timeline is None:
+        return ""
+    counts = [
+        f"{timeline[name]} {name.replace('_', ' ')}" for name in ("open", "closed", "complete", "with_differences")
+    ]
+    return ", ".join([timeline["state"], *counts])
 
 
 def _named(name: str, version: str) -> str:

@@ -16,11 +16,24 @@ from softphone.control.routes import (
     expected,
     media,
     process,
+    timeline,
     trace,
 )
 
 ROUTES: Sequence[BaseRoute] = tuple(
     route
-    for module in (process, accounts, calls, expected, callcontrol, conferences, media, collecting, trace, events)
+    for module in (
+        process,
+        accounts,
+        calls,
+        expected,
+        callcontrol,
+        conferences,
+        media,
+        collecting,
+        timeline,
+        trace,
+        events,
+    )
     for route in module.routes.routes
 )
