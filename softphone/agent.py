@@ -591,6 +591,9 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands, PbxCommands):
             native=NativeInfo(**native),
             nat=self._nat.views(),
             listeners=list(self.listeners),
+            live=self._pbx.live(),
+            webhook=self._pbx.webhook(),
+            timeline=self._pbx.timeline(),
             problems=self._problems(),
         )
 

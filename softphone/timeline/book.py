@@ -84,6 +84,7 @@ class Book:
             self._dirty.add(fact.extension)
             if fact.uuid:
                 self._claims[fact.uuid].add(fact.extension)
+                self._dirty |= self._claims[fact.uuid]
         else:
             self._dirty |= self._claims.get(fact.uuid, set()) or {""}
 
@@ -112,12 +113,14 @@ class Book:
         self._places |= dict.fromkeys(part, extension)
 
     def _part(self, extension: str) -> dict[str, Joined]:
+        """The calls of one extension. What is told of the same calls at others shows whose the rest is."""
         own = self._named[extension].values()
         uuids = {fact.uuid for fact in own if fact.uuid}
         loose = [fact for uuid in uuids if uuid in self._loose for fact in self._loose[uuid].values()]
-        joined = join([*own, *loose], self._window_s)
-        # What only speaks of other extensions' calls is not this part's to tell
-        return {each.id: each for each in joined if any(fact.extension for fact in each.facts)}
+        others = {other for uuid in uuids for other in self._claims[uuid]} - {extension} if loose else set()
+        beside = [f for other in others for f in self._named[other].values() if f.uuid in uuids and not f.leg]
+        joined = join([*own, *loose, *beside], self._window_s)
+        return {each.id: each for each in joined if _is_of(each, extension)}
 
     def _pooled(self) -> dict[str, Joined]:
         """Calls of which the PBX named no extension, with the legs that they fit."""
@@ -150,6 +153,14 @@ class Book:
                 self._claims.pop(fact.uuid, None)
                 self._loose.pop(fact.uuid, None)
             self._counts.pop((fact.leg or fact.uuid, fact.extension), None)
+
+
+def _is_of(joined: Joined, extension: str) -> bool:
+    if joined.leg is not None:
+        return joined.leg.first.extension == extension
+    if joined.party is not None and joined.party.key[1]:
+        return joined.party.key[1] == extension
+    return any(click.extension == extension for click in joined.clicks)
 
 
 def _tail(number: str) -> str:

@@ -27,6 +27,10 @@ CDR_WINDOW_S = 300.0
 """How late a CDR may come that can be joined by number and time alone."""
 
 
+PartyKey = tuple[str, str, str]
+"""UUID and extension; where the PBX names no extension, UUID, nothing, and direction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
     """A call as this phone saw it."""
@@ -46,9 +50,9 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A call as the PBX has it, at one extension. `key`: UUID and extension."""
+    """A call as the PBX has it, at one extension; without the extension's name, one direction of it."""
 
-    key: tuple[str, str]
+    key: PartyKey
     facts: tuple[Fact, ...]
 
     @property
@@ -117,20 +121,29 @@ def _legs(facts: Sequence[Fact]) -> dict[str, Leg]:
     return {key: Leg(key, tuple(group)) for key, group in found.items()}
 
 
-def _parties(facts: Sequence[Fact]) -> dict[tuple[str, str], Party]:
-    """By UUID and extension. Facts that name no extension belong to each party of that UUID that they fit."""
+def _parties(facts: Sequence[Fact]) -> dict[PartyKey, Party]:
+    """Facts that name no extension belong to each party of that UUID that they fit; else they are parties of their own.
+
+    Where all that is told of a call names no extension, but goes both ways, two extensions of ours are in it.
+    """
     named: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
     for fact in facts:
         if fact.uuid and fact.source in ("live", "webhook", "cdr"):
             named[fact.uuid][fact.extension].append(fact)
-    found = {}
+    found: dict[PartyKey, Party] = {}
     for uuid, groups in named.items():
-        loose = groups.pop("", []) if len(groups) > 1 else []
-        for extension, group in groups.items():
-            others = [others for name, others in groups.items() if name != extension]
+        loose = groups.pop("", [])
+        keys = {(uuid, extension, ""): group for extension, group in groups.items()} or _nameless(uuid, loose)
+        for key, group in keys.items():
+            others = [others for name, others in keys.items() if name != key]
             own = in_order([*group, *(fact for fact in loose if _fits(fact, group, others))])
-            found[uuid, extension] = Party((uuid, extension), own)
+            found[key] = Party(key, own)
     return found
+
+
+def _nameless(uuid: str, loose: Sequence[Fact]) -> dict[PartyKey, list[Fact]]:
+    directions = {fact.direction for fact in loose if fact.direction} or {""}
+    return {(uuid, "", way): [fact for fact in loose if fact.direction == way] for way in sorted(directions)}
 
 
 def _fits(fact: Fact, group: Sequence[Fact], others: Sequence[Sequence[Fact]]) -> bool:
@@ -144,23 +157,24 @@ def _goes(group: Sequence[Fact], direction: str) -> bool:
     return any(fact.direction == direction for fact in group)
 
 
-Pairs = dict[str, tuple[tuple[str, str], str]]
+Pairs = dict[str, tuple[PartyKey, str]]
 """Leg -> the party it is joined with, and by what."""
 
 
-def _by_uuid(legs: Mapping[str, Leg], parties: Mapping[tuple[str, str], Party], clicks: Sequence[Fact]) -> Pairs:
+def _by_uuid(legs: Mapping[str, Leg], parties: Mapping[PartyKey, Party], clicks: Sequence[Fact]) -> Pairs:
     ordered = {fact.expect: fact.uuid for fact in clicks if fact.expect}
-    of_uuid: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    of_uuid: dict[str, list[PartyKey]] = defaultdict(list)
     for key in parties:
         of_uuid[key[0]].append(key)
     pairs: Pairs = {}
-    taken: set[tuple[str, str]] = set()
+    taken: set[PartyKey] = set()
     for leg in sorted(legs.values(), key=lambda leg: leg.first.order):
         free = [key for key in of_uuid.get(uuid_of(leg, ordered), ()) if key not in taken]
         own = [key for key in free if key[1] == leg.first.extension]
         if own:
             taken.add(own[0])
-        own += [key for key in free if not key[1]]  # of no extension: what it tells is true of each leg of the call
+        # Of no extension: it is not taken, for what it tells is true of each leg of the call that goes that way
+        own += sorted((key for key in free if not key[1]), key=lambda key: key[2] != leg.first.direction)
         if own:
             pairs[leg.key] = (own[0], "uuid")
     return pairs
@@ -174,9 +188,7 @@ def uuid_of(leg: Leg, ordered: Mapping[str, str]) -> str:
     return next((ordered[fact.expect] for fact in leg.facts if fact.expect in ordered), "") or by_header
 
 
-def _by_number(
-    legs: Mapping[str, Leg], parties: Mapping[tuple[str, str], Party], pairs: Pairs, window_s: float
-) -> Pairs:
+def _by_number(legs: Mapping[str, Leg], parties: Mapping[PartyKey, Party], pairs: Pairs, window_s: float) -> Pairs:
     taken = {key for key, _ in pairs.values()}
     free_legs = [leg for leg in legs.values() if leg.key not in pairs]
     free_parties = [party for party in parties.values() if party.key not in taken]
@@ -185,7 +197,7 @@ def _by_number(
     return named | _nearest(_candidates(rest, [p for p in free_parties if not p.key[1]], window_s))
 
 
-Candidate = tuple[int, float, str, tuple[str, str]]
+Candidate = tuple[int, float, str, PartyKey]
 """The lower the likelier: likeness of the numbers, distance in time, and names so that no two are equal."""
 
 
@@ -203,7 +215,7 @@ def _candidates(legs: Sequence[Leg], parties: Sequence[Party], window_s: float) 
 
 def _nearest(candidates: list[Candidate]) -> Pairs:
     pairs: Pairs = {}
-    taken: set[tuple[str, str]] = set()
+    taken: set[PartyKey] = set()
     for _, _, leg, party in sorted(candidates):
         if leg not in pairs and party not in taken:
             pairs[leg] = (party, "number")
@@ -233,7 +245,7 @@ def _apart_s(leg: Leg, party: Party) -> float:
 
 
 def _joined(
-    legs: Mapping[str, Leg], parties: Mapping[tuple[str, str], Party], clicks: Sequence[Fact], pairs: Pairs
+    legs: Mapping[str, Leg], parties: Mapping[PartyKey, Party], clicks: Sequence[Fact], pairs: Pairs
 ) -> list[Joined]:
     used: set[str] = set()
     found = []

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +70,7 @@ class Keeper:
         self._book = Book(window_s)
         self._tasks = Tasks("timeline")
         self._inbox: list[Fact] = []
+        self._gaps: list[Record] = []
         self._news = asyncio.Event()
         self._working = asyncio.Lock()
         self._due: list[tuple[float, str]] = []
@@ -102,31 +103,35 @@ class Keeper:
             await self._store.close()
 
     def _hear(self, record: Record) -> None:
-        event = record.event
-        if isinstance(event, events.PbxLiveLost):
-            self._inbox += self._of_gap(record, "live_lost", event.extensions)
-        elif isinstance(event, events.PbxLiveConnected):
-            self._inbox += self._of_gap(record, "live_back", event.extensions) if event.gap_s else ()
+        if isinstance(record.event, events.PbxLiveLost | events.PbxLiveConnected):
+            self._gaps.append(record)
         elif (fact := self._reader.read(record)) is not None:
             self._inbox.append(fact)
         else:
             return
         self._news.set()
 
-    def _of_gap(self, record: Record, kind: str, extensions: Sequence[str]) -> Iterable[Fact]:
-        """Live events ceased, or came back: that is part of every call of these extensions that is up."""
-        for told in list(self._told.values()):
-            view = told.view
-            joined = self._book.get(view.id)
-            if view.extension in extensions and view.phone and view.phone.state != "ended" and joined and joined.leg:
+    def _of_gap(self, record: Record) -> Iterable[Fact]:
+        """Live events ceased, or came back: that is part of every call of these extensions that was up then."""
+        event = record.event
+        if not isinstance(event, events.PbxLiveLost | events.PbxLiveConnected):
+            return
+        lost = isinstance(event, events.PbxLiveLost)
+        if isinstance(event, events.PbxLiveConnected) and not event.gap_s:
+            return
+        for joined in list(self._book):
+            leg = joined.leg
+            if leg is None or leg.first.extension not in event.extensions or leg.first.at_s > record.time_s:
+                continue
+            if leg.end_s is None or leg.end_s > record.time_s:
                 yield Fact(
-                    id=f"{record.id}/{view.id}",
+                    id=f"{record.id}/{joined.id}",
                     source="phone",
-                    kind=kind,
+                    kind="live_lost" if lost else "live_back",
                     at_s=record.time_s,
-                    leg=joined.leg.key,
-                    account=view.account,
-                    extension=view.extension,
+                    leg=leg.key,
+                    account=leg.first.account,
+                    extension=leg.first.extension,
                 )
 
     async def _run(self) -> None:
@@ -159,21 +164,30 @@ class Keeper:
     async def _work(self) -> None:
         self._news.clear()
         await self._open_store()
+        changed = self._joined_anew(())
         news, self._inbox = self._inbox, []
+        gaps, self._gaps = self._gaps, []
         await self._recall(news)
-        for fact in news:
+        changed |= self._joined_anew(news)
+        if gaps:
+            changed |= self._joined_anew([fact for record in gaps for fact in self._of_gap(record)])
+        now_s = self._clock()
+        for id, joined in changed.items():
+            self._gone.pop(id, None)
+            self._tell(joined, now_s, news=True)
+        self._time_passes(now_s)
+        await self._write()
+
+    def _joined_anew(self, facts: Iterable[Fact]) -> dict[str, Joined]:
+        """Takes facts; returns the timelines that they change."""
+        for fact in facts:
             self._book.add(fact)
         changes = self._book.rejoin()
         for id in changes.gone:
             self._told.pop(id, None)
             self._unwritten.pop(id, None)
             self._gone[id] = None
-        now_s = self._clock()
-        for joined in changes.changed:
-            self._gone.pop(joined.id, None)
-            self._tell(joined, now_s, news=True)
-        self._time_passes(now_s)
-        await self._write()
+        return {joined.id: joined for joined in changes.changed}
 
     def _time_passes(self, now_s: float) -> None:
         """What was due is looked at again: patience ended, a timeline closes, or may be forgotten."""

@@ -26,6 +26,8 @@ _NEVER_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Typ
 class CredentialsDoor:
     """`find(name)`: the account of this username or id; raises UsageError. From `start` to `stop`."""
 
+    name = "sip_credentials"
+
     def __init__(self, config: SipCredentials, find: Callable[[str], ResolvedAccount]) -> None:
         self._config, self._find = config, find
         self._door = HttpDoor(config, self._answer, key="sip_credentials", limits=HttpLimits(max_body_bytes=1024))
@@ -41,6 +43,10 @@ class CredentialsDoor:
     @property
     def port(self) -> int:
         return self._door.port
+
+    @property
+    def url(self) -> str:
+        return self._door.url(PATH)
 
     async def _answer(self, request: Request) -> Reply:
         """Everything is limited alike, so that nobody learns by guessing."""

@@ -7,11 +7,17 @@ from typing import Protocol
 from softphone.agent import Agent
 from softphone.config.model import Config
 from softphone.config.places import default_state, name_of
+from softphone.engine.views import ListenerView
 from softphone.webhook.credentials import CredentialsDoor
 from softphone.webhook.receiver import WebhookReceiver
 
 
 class _Door(Protocol):
+    name: str
+
+    @property
+    def url(self) -> str: ...
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
@@ -25,6 +31,7 @@ class Doors:
         self.credentials = (
             CredentialsDoor(config.sip_credentials, agent.credentials) if config.sip_credentials else None
         )
+        self._agent = agent
         self._open: list[_Door] = []
 
     async def start(self) -> None:
@@ -38,6 +45,7 @@ class Doors:
                 if door is not None:
                     self._open.append(door)
                     await door.start()
+                    self._agent.listeners.append(ListenerView(name=door.name, url=door.url))
         except BaseException:
             await self.stop()
             raise

@@ -20,6 +20,7 @@ from typing import Any
 import h11
 
 from softphone import __version__
+from softphone.addresses import HostPort
 from softphone.aio import Tasks
 from softphone.config.webhook import Door
 from softphone.errors import ConfigError
@@ -114,6 +115,11 @@ class HttpDoor:
         if self._server is None or not self._server.sockets:
             return 0
         return int(self._server.sockets[0].getsockname()[1])
+
+    def url(self, path: str) -> str:
+        """As it is reached from this machine; a proxy may give it another name."""
+        scheme = "https" if self._door.certificate else "http"
+        return f"{scheme}://{HostPort(self._door.listen.host, self.port)}{path}"
 
     async def stop(self) -> None:
         """Nobody new comes in; running requests are answered. Safe to call twice."""

@@ -64,6 +64,8 @@ class WebhookReceiver:
     told so far, and says whether it is kept.
     """
 
+    name = "webhook"
+
     def __init__(
         self,
         config: Webhook,
@@ -109,6 +111,10 @@ class WebhookReceiver:
     @property
     def port(self) -> int:
         return self._door.port
+
+    @property
+    def url(self) -> str:
+        return self._door.url(self._config.path)
 
     async def _open_journal(self) -> None:
         try:

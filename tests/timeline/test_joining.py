@@ -131,6 +131,26 @@ def test_two_extensions_of_ours_in_one_call() -> None:
     assert [sum(f.source == "cdr" for f in j.facts) for j in joined] == [1, 0]  # it says outbound: the caller's
 
 
+def internal(story: Story, *, live: bool) -> None:
+    """901 calls 902, both ours; the webhooks name no extension."""
+    story.out(0, "902", call="i1")
+    story.into(0.1, "901", call="i2", account="902@pbx.example")
+    if live:
+        story.live(0.2, "ringing", uuid="i", number="902")
+        story.live(0.2, "ringing", uuid="i", number="901", extension="902", direction="inbound")
+    story.cdr(9, 5.0, uuid="i", number="902", extension="", account="")
+    story.cdr(9, 5.0, uuid="i", number="901", direction="inbound", extension="", account="")
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_call_between_two_of_ours_whose_webhooks_name_no_extension(live: bool) -> None:
+    story = Story()
+    internal(story, live=live)
+    joined = join(story.facts)
+    assert [j.leg.key if j.leg else "" for j in joined] == ["b1/i1", "b1/i2"]
+    assert [[f.direction for f in j.facts if f.source == "cdr"] for j in joined] == [["out"], ["in"]]
+
+
 def test_facts_survive_the_store() -> None:
     facts = tuple(good_call().facts)
     assert from_json(to_json(facts)) == facts
@@ -159,6 +179,11 @@ def crowd() -> list[Fact]:
     story.out(3, "777001", call="e3")
     story.cdr(51, 3.0, uuid="w3", number="777001", extension="", account="")
     story.cdr(52, 3.0, uuid="w4", number="888001", extension="", account="")
+    internal(story, live=True)
+    story.out(4, "903", call="k1")
+    story.into(4.1, "901", call="k2", account="903@pbx.example")
+    story.cdr(53, 5.0, uuid="k", number="903", extension="", account="")
+    story.cdr(53, 5.0, uuid="k", number="901", direction="inbound", extension="", account="")
     return story.facts
 
 
