@@ -187,3 +187,9 @@ class Timeline(Strict):
     uuid_headers: tuple[Annotated[str, AfterValidator(_header)], ...] = Field(
         default=("X-Call-UUID",), description="SIP headers by which the PBX may name its call (names)"
     )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Timeline:
+        if self.settle_s < self.grace_s:
+            raise merged_error(None, [(("settle_s",), f"expected at least grace_s ({self.grace_s:g})")])
+        return self

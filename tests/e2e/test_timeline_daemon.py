@@ -26,7 +26,10 @@ def settings(lab: Lab, folder: Path) -> dict[str, Any]:
     (folder / "token").chmod(0o600)
     credentials = {"listen": "127.0.0.1:0", "token": {"file": str(folder / "token")}, "extensions": ["901"]}
     return hearing(
-        lab, folder, extensions=["901"], sections={"sip_credentials": credentials, "timeline": {"settle_s": 2.0}}
+        lab,
+        folder,
+        extensions=["901"],
+        sections={"sip_credentials": credentials, "timeline": {"grace_s": 1.0, "settle_s": 2.0}},
     )
 
 
@@ -50,12 +53,14 @@ def test_a_crash_in_mid_call_loses_no_webhook_and_no_timeline(tmp_path: Path) ->
             await daemon.told("timeline.closed", call=first)
             second = await daemon.dial("9196")
             await daemon.told("pbx.webhook_call", state="active", count=2)
+            assert (await daemon.get(f"/v1/timeline/{second}"))["phone"]["state"] == "active"  # it is on disk by now
             stranger = {"event": "cdr", "callUuid": "late", "direction": "inbound", "number": "12", "duration": 3}
             async with httpx.AsyncClient(trust_env=False) as pbx:
                 assert (await pbx.post(url, json=stranger, headers={"Authorization": SECRET})).status_code == 200
             daemon.signal(signal.SIGKILL)
             await daemon.ended()
             daemon.events.clear()
+            daemon.notices.clear()
             await daemon.start()
             await daemon.ready()
             await daemon.told("timeline.closed", call=second)
