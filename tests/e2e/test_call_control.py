@@ -12,6 +12,7 @@ from softphone.errors import Conflict, NotFound, UsageError
 from softphone.lab import Lab, LabOptions
 from softphone.lab.sip.sdp import Session
 from softphone.testing.audio import Sound, level_dbfs, read_wav, strongest_tone, tone, write_wav
+from tests.e2e.conftest import OVER
 from tests.support.phone import Phone
 
 THEM, US = 0, 1
@@ -141,6 +142,7 @@ def test_both_sides_hold(act: Any, prompt: Path, tmp_path: Path) -> None:
     act(scene, incoming=ANSWER)
 
 
+@OVER
 def test_the_far_end_hears_music_while_it_is_held(act: Any, prompt: Path, tmp_path: Path) -> None:
     music = tmp_path / "music.wav"
     write_wav(music, tone(MUSIC_HZ, 1.0))
@@ -183,6 +185,7 @@ def test_what_plays_during_a_hold_is_not_heard_and_goes_on_after_it(act: Any, tm
     act(scene, incoming=ANSWER)
 
 
+@OVER
 def test_holding_what_cannot_be_held(act: Any) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         ringing = phone.agent.dial("9480", account="901")
@@ -200,6 +203,7 @@ def test_holding_what_cannot_be_held(act: Any) -> None:
     act(scene)
 
 
+@OVER
 def test_holding_and_resuming_many_times(act: Any, prompt: Path, tmp_path: Path) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         mine, theirs = await pair(phone)
@@ -254,6 +258,7 @@ def test_a_reinvite_without_sdp_is_answered_as_the_hold_stands(act: Any) -> None
 # ---- mute
 
 
+@OVER
 def test_mute_silences_everything_and_survives_a_hold(act: Any, prompt: Path, tmp_path: Path) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         ear = Ear(phone, tmp_path, prompt)
@@ -277,6 +282,7 @@ def test_mute_silences_everything_and_survives_a_hold(act: Any, prompt: Path, tm
 # ---- conferences
 
 
+@OVER
 def test_three_calls_in_a_conference_hear_each_other(act: Any, prompt: Path, tmp_path: Path) -> None:
     """901 has a call to each of 902, 903 and 904 and merges them: what one of these says the others hear."""
 
@@ -305,6 +311,7 @@ def test_three_calls_in_a_conference_hear_each_other(act: Any, prompt: Path, tmp
     act(scene, extensions=("901", "902", "903", "904"), incoming=ANSWER)
 
 
+@OVER
 def test_a_member_that_hangs_up_leaves_and_the_last_one_ends_the_conference(act: Any) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         calls = [await phone.connected("9196", account="901") for _ in range(3)]
@@ -321,6 +328,7 @@ def test_a_member_that_hangs_up_leaves_and_the_last_one_ends_the_conference(act:
     act(scene, extensions=("901",))
 
 
+@OVER
 def test_a_bridge_leaves_our_own_sound_out(act: Any, tmp_path: Path) -> None:
     """Both calls have a file as our side; while we are out, each hears the other's far end and no file."""
     ours = tmp_path / "ours.wav"
@@ -340,6 +348,7 @@ def test_a_bridge_leaves_our_own_sound_out(act: Any, tmp_path: Path) -> None:
     act(scene, extensions=("901",), audio=route)
 
 
+@OVER
 def test_what_cannot_be_merged(act: Any) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         one, two, three = [await phone.connected("9196", account="901") for _ in range(3)]
@@ -361,6 +370,7 @@ def test_what_cannot_be_merged(act: Any) -> None:
 # ---- elsewhere
 
 
+@OVER
 def test_a_transfer_that_is_refused_leaves_the_call_as_it_was(act: Any, prompt: Path, tmp_path: Path) -> None:
     """This PBX knows no REFER: 501."""
 
@@ -386,6 +396,7 @@ def test_a_transfer_that_is_refused_leaves_the_call_as_it_was(act: Any, prompt: 
     act(scene, extensions=TRIO, incoming=ANSWER, lab=LabOptions(refer=False))
 
 
+@OVER
 def test_a_blind_transfer(act: Any, prompt: Path, tmp_path: Path) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         mine, theirs = await pair(phone)
@@ -424,6 +435,7 @@ def test_an_attended_transfer(act: Any, prompt: Path, tmp_path: Path) -> None:
     act(scene, extensions=TRIO, incoming=ANSWER)
 
 
+@OVER
 def test_do_not_disturb(act: Any) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         phone.agent.set_dnd("902", True)

@@ -12,7 +12,10 @@ from softphone.engine.collecting import CollectPlan
 from softphone.lab import Lab
 from softphone.media.dtmf import DIGITS
 from softphone.testing.audio import tone, write_wav
+from tests.e2e.conftest import OVER
 from tests.support.phone import Phone
+
+pytestmark = OVER
 
 ANSWER = {"incoming": [{"from": "*", "action": "answer"}]}
 

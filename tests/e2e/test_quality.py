@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from softphone.lab import Lab
+from tests.e2e.conftest import OVER
 from tests.support.phone import Phone
 from tests.support.until import until
 
@@ -67,6 +68,7 @@ def plausible(found: dict[str, Any], extended: bool) -> None:
         assert 60 <= found["xr"]["r_factor"] <= 94
 
 
+@OVER
 def test_the_figures_of_a_call_go_on_over_a_hold(act: Any) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         call = await phone.connected("9196", account="901")

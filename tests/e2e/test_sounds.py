@@ -21,7 +21,10 @@ from softphone.testing.audio import (
     strongest_tone,
     write_wav,
 )
+from tests.e2e.conftest import OVER
 from tests.support.phone import Phone
+
+pytestmark = OVER
 
 THEM, US = 0, 1
 ECHO_S = 0.5  # what both jitter buffers may hold
