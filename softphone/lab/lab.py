@@ -91,6 +91,7 @@ class Lab:
 
     async def _open(self) -> None:
         self._switch = Switch(self.options, self.directory, self.events)
+        self._switch.endpoint.gatekeeper.faults = self.faults
         self._exit.push_async_callback(self._switch.endpoint.close)
         await self._switch.endpoint.network.open(
             self.tls.server_context(), port=self.options.sip_port, tls_port=self.options.sip_tls_port

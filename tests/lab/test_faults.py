@@ -14,6 +14,7 @@ from softphone.errors import NotFound, UsageError
 from softphone.lab import Lab, LabOptions
 from softphone.lab.faults import FaultPlan
 from softphone.lab.service_options import TenantOptions
+from tests.lab.phone import phone
 from tests.lab.service import Client, with_service
 
 LIST = "/api/pbx/v1/extension/list"
@@ -70,6 +71,18 @@ def test_what_was_done_before_the_answer_was_lost_or_late() -> None:
                 timeout=0.3,
             )
         assert "905" in api.tenant.extensions
+
+    with_service(test)
+
+
+def test_a_nonce_that_the_registrar_dislikes() -> None:
+    async def test(api: Client) -> None:
+        fault = api.lab.fault("sip", "wrong_nonce", times=1, path="901")
+        async with phone(api.lab, "901") as one:
+            await one.register(expect=401)
+            await one.register()
+        assert fault.struck == 1
+        await api.lab.wait_for("registered", extension="901")
 
     with_service(test)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from softphone.lab.directory import Directory, Extension, Tenant
+from softphone.lab.faults import FaultPlan
 from softphone.lab.sip.digest import Credentials, DigestAuthority, Verdict, parse_credentials
 from softphone.lab.sip.transaction import ServerTransaction
 
@@ -16,6 +17,7 @@ class Gatekeeper:
 
     def __init__(self, directory: Directory, authority: DigestAuthority, on_refused: Refused) -> None:
         self.authority = authority
+        self.faults = FaultPlan()
         self._directory = directory
         self._on_refused = on_refused
 
@@ -51,7 +53,7 @@ class Gatekeeper:
             realm=tenant.domain,
             password=extension.password,
         )
-        if verdict is Verdict.STALE:
+        if verdict is Verdict.STALE or self._nonce_is_disliked(verdict, extension):
             self._challenge(transaction, tenant.domain, proxy, stale=True)
         elif verdict is Verdict.WRONG:
             self._refuse(transaction, extension.number, tenant.domain, "wrong password")
@@ -60,6 +62,10 @@ class Gatekeeper:
         else:
             return extension
         return None
+
+    def _nonce_is_disliked(self, verdict: Verdict, extension: Extension) -> bool:
+        """A fault: the answer is right, and asked for again all the same."""
+        return verdict is Verdict.GOOD and self.faults.strikes("sip", path=extension.number) is not None
 
     def _challenge(self, transaction: ServerTransaction, realm: str, proxy: bool, *, stale: bool = False) -> None:
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
