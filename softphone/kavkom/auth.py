@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +35,7 @@ REVOKE_REFRESH_PATH = "/api/auth/revoke-refresh"
 SCOPE_CALLS = "calls"
 DEFAULT_LIFE_S = 300.0
 """How long a token is taken to hold where the service does not say, or says that it was over before it began."""
+_AGREE_S = 1.5
 _FIELDS = frozenset(("token", "expiresAt", "valid"))
 
 
@@ -177,16 +178,19 @@ def _life_s(expires_at: datetime | None, date: str) -> float:
     """Seconds that are left, by the service's own clock where it tells the time."""
     if expires_at is None:
         return DEFAULT_LIFE_S
-    life_s = (expires_at - _date(date)).total_seconds()
+    life_s = (expires_at - _now(date)).total_seconds()
     return life_s if life_s > 0 else DEFAULT_LIFE_S
 
 
-def _date(header: str) -> datetime:
+def _now(header: str) -> datetime:
+    """The service's time. Its Date header has whole seconds: our clock is finer where the two agree."""
+    ours = datetime.now(UTC)
     try:
         date = parsedate_to_datetime(header)
-        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+        theirs = date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
-        return datetime.now(UTC)
+        return ours
+    return ours if abs((ours - theirs).total_seconds() - 0.5) <= _AGREE_S else theirs + timedelta(seconds=1)
 
 
 def _object(payload: Payload, where: str) -> Mapping[str, Any]:

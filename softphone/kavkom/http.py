@@ -247,4 +247,4 @@ def as_list(payload: Payload, where: str) -> list[Any]:
     if isinstance(payload.data, list):
         return payload.data
     said = f" ({payload.message})" if payload.message else ""
-    raise ProviderDown(f"{where} answered without a list in `data`{said}")
+    raise ProviderDown(f"{where} answered without a list in `data`{said}", service=PBX.name)

@@ -322,8 +322,18 @@ class _Line:
             return read
         if isinstance(read, ErrorFrame):
             return self._complaint(read, token)
-        news = self._ledger.take(read)
-        return None if news == "old" else Confirmed(call=read) if news == "confirmed" else read
+        return self._news(read)
+
+    def _news(self, call: CallState) -> LiveItem | None:
+        match self._ledger.take(call):
+            case "new":
+                return call
+            case "late":
+                return call.model_copy(update={"late": True})
+            case "confirmed":
+                return Confirmed(call=call)
+            case _:
+                return None
 
     def _complaint(self, read: ErrorFrame, token: Secret) -> Reported | ProviderError:
         text = f"{self._address.where} says: {read.message}"

@@ -31,8 +31,8 @@ class CallState(_Item):
 
     `state` is ringing, active, held or finished, or another word of the service. Epochs are seconds since 1970, None
     while it has not happened or is not said. `extension` is the user part of `presence_id`, whose domain need not be
-    the account's. `problems` names fields that made no sense and were left out; `extra` holds fields that we do not
-    know, secrets wrapped.
+    the account's. `late`: it came out of its turn, after the call had moved on. `problems` names fields that made no
+    sense and were left out; `extra` holds fields that we do not know, secrets wrapped.
     """
 
     kind: Literal["call"] = "call"
@@ -45,6 +45,7 @@ class CallState(_Item):
     created_epoch_s: float | None = None
     answered_epoch_s: float | None = None
     duration_s: float | None = None
+    late: bool = False
     problems: tuple[str, ...] = ()
     extra: Extra = Field(default_factory=dict, repr=False)
 

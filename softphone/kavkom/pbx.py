@@ -22,6 +22,7 @@ from softphone.errors import OutcomeUnknown, ProviderDown, SwitchRefused, UsageE
 from softphone.kavkom.booleans import as_digit, as_word
 from softphone.kavkom.http import Endpoint, HttpApi, Retry, as_list
 from softphone.kavkom.models import Extension, ExtensionList, parse_extension
+from softphone.kavkom.services import PBX
 from softphone.kavkom.started import Killed, StartedCall, read_killed, read_started
 
 LIST_PATH = "/api/pbx/v1/extension/list"
@@ -196,10 +197,11 @@ class PbxApi:
             if not news:
                 return found.result(page, f"page {page} only repeats earlier records; the list may be incomplete")
             if found.records >= self._max_records:
-                raise ProviderDown(
+                text = (
                     f"{where} lists more than {self._max_records} extensions and shows no end after {page} pages;"
                     " narrow it with `select: {search: ...}`"
                 )
+                raise ProviderDown(text, service=PBX.name)
             if on_page is not None:
                 on_page(Progress(page, found.records))
 

@@ -105,6 +105,7 @@ def test_the_documented_call_event() -> None:
                 "created_epoch_s": 1710763200.0,
                 "answered_epoch_s": 1710763205.0,
                 "duration_s": 120.0,
+                "late": False,
                 "problems": (),
             }
             assert told.extra["colour"] == "green"
@@ -158,6 +159,44 @@ def test_news_is_told_once() -> None:
             while (told := await on.next(CallState)).call_uuid != "last":
                 states.append(told.state)
             assert states == ["ringing", "active", "held", "active", "finished"]
+
+    acted(play)
+
+
+def test_what_comes_out_of_its_turn_is_told_as_late_and_once() -> None:
+    async def play() -> None:
+        async with stage() as on:
+            await on.next(Connected)
+            visit = await on.server.visit()
+            for state in "active ringing finished held ringing held".split():
+                await visit.say("call", **call(state=state, duration=0))
+            await visit.say("call", **call("last"))
+            told = [await on.next(CallState) for _ in range(5)]
+            assert [(each.state, each.late) for each in told] == [
+                ("active", False),
+                ("ringing", True),
+                ("finished", False),
+                ("held", True),
+                ("active", False),
+            ]
+            assert [known.call.call_uuid for known in on.live.running()] == ["last"]
+
+    acted(play)
+
+
+def test_a_call_that_a_cdr_ended_is_not_doubted_and_not_told_twice() -> None:
+    async def play() -> None:
+        async with stage() as on:
+            await on.next(Connected)
+            visit = await on.server.visit()
+            await visit.say("call", **call(state="active"))
+            await on.next(CallState)
+            on.live.forget("abc-123")
+            await visit.say("call", **call(state="active"))
+            await visit.say("call", **call(state="finished"))
+            assert (await on.next(CallState)).state == "finished"
+            visit.socket.transport.abort()
+            assert (await on.next(Gap)).unknown == ()
 
     acted(play)
 
