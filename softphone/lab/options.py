@@ -78,6 +78,8 @@ class LabOptions:
     srtp: Literal["optional", "mandatory", "off"] = "optional"
     refer: bool = True  # phones may transfer; else REFER gets 501
     call_uuid_header: str = ""  # a header of this name carries the call_uuid in each INVITE of the PBX
+    voicemail: bool = False  # calls to an extension that nobody takes go to its mailbox, instead of being refused
+    mwi: bool = False  # phones are told of their messages by NOTIFY, unasked
     # numbers beyond the PBX, and what answers there: a service or an extension; "*" stands for every other number
     outside: dict[str, str] = field(default_factory=dict)
 

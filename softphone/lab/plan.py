@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from softphone.lab.ivr import menu
 from softphone.lab.media.tone import TONE_HZ, melody, tone
 from softphone.lab.sip.service_call import ServiceCall
+from softphone.lab.voicemail import leave_message, play_messages
 
 COLLECT_SILENCE_S = 3.0
 EARLY_S = 2.0
@@ -114,6 +116,9 @@ SERVICES = (
     Service("9197", "tone", f"answers and plays {TONE_HZ} Hz (PCMU, PCMA)", play_tone),
     Service("9198", "silence", "answers and sends neither RTP nor RTCP", silence, any_codec=True),
     Service("9199", "digits", "answers, collects digits until # or 3 s of silence, sends them back", read_back),
+    Service("9300", "voice menu", "two levels: 0 operator, 1 an extension, 2 departments, 3 a phrase, # ends", menu),
+    Service("9310", "voicemail", "greeting, beep, records until # or 3 s of silence", leave_message),
+    Service("9311", "messages", "plays the caller's messages: # next, 1 again, 7 deletes, * ends", play_messages),
     Service("9404", "unknown", "404 Not Found", missing, any_codec=True),
     Service("9480", "no answer", "rings until the no-answer time, then 480", no_answer, any_codec=True),
     Service("9486", "busy", "486 Busy Here", busy, any_codec=True),

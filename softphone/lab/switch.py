@@ -28,6 +28,7 @@ from softphone.lab.sip.registrar import Binding
 from softphone.lab.sip.service_call import ServiceCall
 from softphone.lab.sip.transaction import ServerTransaction
 from softphone.lab.transfer import Transfers
+from softphone.lab.voicemail import Mailboxes, leave_message, summary
 
 KEPT_CALLS = 10_000
 
@@ -35,6 +36,7 @@ KEPT_CALLS = 10_000
 if TYPE_CHECKING:
     from softphone.lab.media.dtls import Identity
 
+MESSAGE_SUMMARY = ("message-summary", "application/simple-message-summary")  # event and media type (RFC 3842)
 WEB = ("ws", "wss")  # who comes by these is a browser, or acts like one
 
 Target = Service | Extension
@@ -47,8 +49,18 @@ class Switch:
         self.calls: dict[str, CallRecord] = {}
         self.plan = number_plan()
         self.endpoint = SipEndpoint(options, directory, events, self.on_call)
+        self.mailboxes = Mailboxes(events, self._mailbox_changed)
         self._identity: Identity | None = None
-        self._host = CallHost(options, self.endpoint.tasks, self.identity, self._refer, self.carry, self.dial)
+        self._host = CallHost(
+            options,
+            self.endpoint.tasks,
+            self.identity,
+            self._refer,
+            self.carry,
+            self.dial,
+            self._operator,
+            self.mailboxes,
+        )
         self._transfers = Transfers(self, self._host)
         self._options = options
         self._directory = directory
@@ -77,7 +89,7 @@ class Switch:
         elif target is None:
             leg.reject(404, cause="no such number")
             record.finished(cause="no such number", code=404, by="pbx", rtp_received=0)
-        elif self._speaks_webrtc(leg, target):
+        elif self._options.voicemail or self._speaks_webrtc(leg, target):
             self.endpoint.tasks.spawn(self._connect_incoming(leg, record, target), "connection")
         else:
             self._bridge(leg, record, target)
@@ -97,7 +109,10 @@ class Switch:
 
         async def connect(near: ServiceCall) -> None:
             failure = await self.connect(near, callee, caller=caller, caller_name=name, headers=headers)
-            if failure is not None:
+            if failure is not None and self._options.voicemail:
+                near.only_tones()
+                await leave_message(near)
+            elif failure is not None:
                 near.outcome = failure
                 near.reject(failure.code, failure.cause)
 
@@ -324,6 +339,22 @@ class Switch:
             leg.start(headers=[*headers, *self._options.call_headers(record.uuid)], body=body)
             phones.append(phone)
         return phones
+
+    def _operator(self, call: ServiceCall) -> str:
+        """The first extension of the tenant that somebody is at."""
+        tenant = self._directory.by_host(call.record.domain)
+        everybody = list(tenant.extensions.values()) if tenant is not None else []
+        present = [each.number for each in everybody if self._reachable(each) and each.number != call.record.caller]
+        return next(iter(present), "")
+
+    def _mailbox_changed(self, domain: str, number: str, count: int) -> None:
+        tenant = self._directory.by_host(domain)
+        extension = tenant.extensions.get(number) if tenant is not None else None
+        if self._options.mwi and extension is not None:
+            for binding in self._reachable(extension):
+                self.endpoint.notify(
+                    binding, "message-summary", "application/simple-message-summary", summary(extension, count)
+                )
 
     async def dial(self, call: ServiceCall, number: str) -> bool:
         """Connect a call that a service holds with a number of its tenant; see CallHost."""

@@ -28,7 +28,7 @@ def test_g711_is_what_ffmpeg_makes(codec: str, other: str) -> None:
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
     frame.sample_rate = 8000
     theirs = b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
-    ours = g711.encode(codec, samples.tolist())
+    ours = g711.encode(codec, tuple(samples.tolist()))
     back = av.CodecContext.create(other, "r")
     back.sample_rate, back.layout = 8000, "mono"  # type: ignore[attr-defined]
     decoded = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable
 
 _BIAS = 0x84
 _CLIP = 32635
@@ -54,6 +55,7 @@ TRANSCODED = {
 }
 
 
-def encode(codec: str, samples: Iterable[int]) -> bytes:
-    """Samples to the payload of one codec (PCMU, PCMA). Raises KeyError for others."""
+@functools.lru_cache(maxsize=64)
+def encode(codec: str, samples: tuple[int, ...]) -> bytes:
+    """Samples to the payload of one codec (PCMU, PCMA); remembered. Raises KeyError for others."""
     return bytes(map(ENCODERS[codec], samples))

@@ -84,6 +84,7 @@ class MediaSession:
         identity: Callable[[], Identity] = new_identity,
     ) -> None:
         self.echo = False
+        self.listener: Callable[[bytes, str], None] | None = None  # gets each payload, and the codec's name
         self.peer: MediaSession | None = None  # another call that hears what comes here
         self.dead = False  # what we would send, reports included, gets lost on the way
         self.received = 0
@@ -214,6 +215,8 @@ class MediaSession:
         event = packet.payload_type == agreement.event_type
         if event and self._digits is not None:
             self._digits.receive(packet)
+        elif self.listener is not None:
+            self.listener(packet.payload, agreement.codec_name)
         if self.peer is not None:
             self.peer.forward(packet, agreement.codec_name, event=event)
         elif self.echo and not event:
@@ -283,10 +286,17 @@ class MediaSession:
             raise RuntimeError("no sound before an answer")
         return self.agreement
 
-    async def play(self, samples: Sequence[int], *, repeat: bool = False) -> None:
+    async def play(self, samples: tuple[int, ...], *, repeat: bool = False) -> None:
         """Send samples (8000 Hz) at the pace of speech; `repeat` goes on until cancelled. PCMU and PCMA only."""
+        await self._play(g711.encode(self._now_agreed().codec_name, samples), repeat=repeat)
+
+    async def play_recorded(self, codec_name: str, payload: bytes) -> None:
+        """Send G.711 that was recorded, in whichever law it came."""
+        table = g711.TRANSCODED.get((codec_name, self._now_agreed().codec_name))
+        await self._play(payload.translate(table) if table is not None else payload, repeat=False)
+
+    async def _play(self, payload: bytes, *, repeat: bool) -> None:
         agreement = self._now_agreed()
-        payload = g711.encode(agreement.codec_name, samples)
         size = agreement.rate_hz * PTIME_MS // 1000
         timestamp = self._stream.now(agreement.rate_hz)
         pacer, marker, once = Pacer(), True, False

@@ -176,6 +176,12 @@ class SipEndpoint:
         leg = self._legs.get((call_id, local_tag))
         return leg if leg is not None and leg.dialog.remote_tag == remote_tag else None
 
+    def notify(self, binding: Binding, event: str, kind: str, body: bytes) -> None:
+        """Tell a registered phone something outside any call, unasked; its answer does not matter."""
+        dialog = self._dialog(binding, f"<sip:{binding.extension.aor}>")
+        headers = [("Event", event), ("Subscription-State", "terminated"), ("Content-Type", kind)]
+        self.layer.send(dialog.make("NOTIFY", headers=headers, body=body), binding.flow)
+
     def way_to(self, extension: Extension) -> Flow | None:
         """A live flow to the extension, if it is registered."""
         bindings = self.registrar.lookup(extension)
@@ -185,14 +191,16 @@ class SipEndpoint:
         """A leg towards one registered phone; its INVITE is not sent yet. `caller` is the number it will see."""
         extension = binding.extension
         local = f'"{_quotable(caller_name)}" <{URI("sip", extension.domain, caller)}>'
-        dialog = Dialog.outgoing(
+        return OutgoingLeg(self, self._dialog(binding, local), extension)
+
+    def _dialog(self, binding: Binding, local: str) -> Dialog:
+        return Dialog.outgoing(
             binding.uri,
             binding.flow,
             local=local,
-            remote=f"<sip:{extension.aor}>",
+            remote=f"<sip:{binding.extension.aor}>",
             contact=self.contact(binding.flow),
         )
-        return OutgoingLeg(self, dialog, extension)
 
 
 def _quotable(text: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from softphone.lab.sip.leg import Leg
     from softphone.lab.sip.service_call import ServiceCall
     from softphone.lab.sip.transaction import ServerTransaction
+    from softphone.lab.voicemail import Mailboxes
 
 Run = Callable[["ServiceCall"], Awaitable[None]]
 Successor = tuple["ServiceCall", Run]
@@ -38,7 +39,8 @@ class Outcome:
 class CallHost:
     """`refer` takes a REFER of a phone; `carry` lives through a call that the PBX holds the end of.
 
-    `dial` connects such a call with a number, until one of the two hangs up; False where nobody picked up.
+    `dial` connects such a call with a number, until one of the two hangs up; False where nobody picked up. `operator`
+    names the extension that takes calls which nobody else takes.
     """
 
     options: LabOptions
@@ -47,6 +49,8 @@ class CallHost:
     refer: Callable[[CallRecord, Leg, ServerTransaction], None]
     carry: Callable[[ServiceCall, Run], Awaitable[Outcome]]
     dial: Callable[[ServiceCall, str], Awaitable[bool]]
+    operator: Callable[[ServiceCall], str]
+    mailboxes: Mailboxes
 
 
 async def transferred(record: CallRecord) -> Successor | None:

@@ -12,6 +12,7 @@ from softphone.lab.media import dtmf
 from softphone.lab.media.negotiation import (
     DEFAULT_CODECS,
     OFFERED_SUITE,
+    TONE_CODECS,
     Codec,
     NotAcceptable,
     agree,
@@ -123,6 +124,13 @@ class ServiceCall:
                 raise NotAcceptable(str(error)) from error
         return list(DEFAULT_CODECS)
 
+    def only_tones(self) -> None:
+        """Agree on a codec that sounds can be made for. Raises NotAcceptable where the phone has none."""
+        found = [each.name for each in self.codecs() if each.name in TONE_CODECS]
+        if not found:
+            raise NotAcceptable("no codec in common")
+        self.codec = self.codec if self.codec in found else found[0]
+
     def join(self, other: ServiceCall) -> None:
         """Let two phones hear each other."""
         self.media.part()
@@ -134,6 +142,20 @@ class ServiceCall:
     def no_answer_s(self) -> float:
         """How long the PBX lets a phone ring."""
         return self._options.no_answer_s
+
+    async def dial(self, number: str) -> bool:
+        """Connect the phone with a number until one of the two hangs up; False where nobody picked up."""
+        return await self._host.dial(self, number)
+
+    @property
+    def operator(self) -> str:
+        """The extension that takes calls which nobody else takes."""
+        return self._host.operator(self)
+
+    @property
+    def host(self) -> CallHost:
+        """What all calls share."""
+        return self._host
 
     # descriptions
 
