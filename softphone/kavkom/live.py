@@ -107,8 +107,14 @@ class LiveCalls:
 
     async def __aenter__(self) -> Self:
         for line in self._lines:
-            self._tasks.spawn(line.run(self._tasks), f"extensions {line.extensions[0]}...")
+            running = self._tasks.spawn(line.run(self._tasks), f"extensions {line.extensions[0]}...")
+            running.add_done_callback(self._ended)
         return self
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        """A line ends only by `aclose`, or by a fault of ours: then the iteration ends too, rather than wait."""
+        if not running.cancelled() and not self._items.full():
+            self._items.put_nowait(None)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -118,8 +124,9 @@ class LiveCalls:
     async def aclose(self) -> None:
         """Closes the connections and ends the iteration; what waits is dropped."""
         await self._tasks.close()
-        for line in self._lines:
-            await line.let_go()
+        closing = Tasks("live calls, closing")
+        await asyncio.wait([closing.spawn(line.let_go(), "close") for line in self._lines])
+        await closing.close()
         while not self._items.empty():
             self._items.get_nowait()
         self._items.put_nowait(None)

@@ -82,7 +82,7 @@ async def open_socket(address: LiveAddress, token: Secret, extensions: Sequence[
         return await opening
     except InvalidStatus as error:
         failure = _refused(error.response, address, hide)
-    except (OSError, EOFError, ValueError, WebSocketException) as error:
+    except (OSError, EOFError, ValueError, ImportError, WebSocketException) as error:
         cause = _cause(error, host, address.open_timeout_s)
         failure = ProviderDown(hide(f"no live events from {address.where}: {cause}"), service=LIVE.name)
     raise failure  # outside: the originals hold the address
@@ -102,7 +102,7 @@ def _quiet() -> logging.Logger:
 
 
 def _cause(error: Exception, host: str, timeout_s: float) -> str:
-    if isinstance(error, InvalidProxy):
+    if isinstance(error, InvalidProxy | ImportError):  # a SOCKS proxy would need a library that is not there
         return "the proxy named in the environment cannot be used"
     if isinstance(error, InvalidMessage | EOFError):
         return "the answer was cut off or is not HTTP"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -21,6 +22,7 @@ from softphone.cli import exits
 from softphone.lab import Lab, LabOptions
 from softphone.lab.service_options import ServiceOptions
 from tests.cli.shell import COMMAND, DEADLINE_S, Ended, finish, softphone, start
+from tests.lab.phone import phone, sdp
 from tests.support.lab_account import lab_account
 from tests.support.lab_elsewhere import lab_beside
 
@@ -192,6 +194,32 @@ def test_a_call_is_refused_in_the_switchs_words(file: Path) -> None:
     assert "-ERR USER_NOT_REGISTERED" in ended.err
     assert "does not exist on this domain" in pbx(file, "click-to-call", "999", "902").err
     assert pbx(file, "kill", "a1b2c3d4-e5f6-7890-abcd-ef1234567890").code == exits.REFUSED
+
+
+def test_a_call_is_started_followed_and_hung_up(lab: Lab, file: Path) -> None:
+    async def play() -> tuple[str, str, Ended]:
+        async with phone(lab, "902") as source:
+            await source.register()
+            following = start("pbx", "live", "902", "--count", "3", "--config", str(file))
+            assert following.stderr is not None
+            assert "events of 1 extension arrive" in await asyncio.to_thread(following.stderr.readline)
+            call = asyncio.ensure_future(
+                asyncio.to_thread(pbx, file, "click-to-call", "902", "9196", "--auto-answer", "--json")
+            )
+            invite = await source.expect("INVITE", timeout_s=20)
+            source.reply(invite, 200, body=sdp(4000))
+            await source.expect("ACK", timeout_s=20)
+            call_uuid = (await call).json["call_uuid"]
+            killed = asyncio.ensure_future(asyncio.to_thread(pbx, file, "kill", call_uuid))
+            source.reply(await source.expect("BYE", timeout_s=20), 200)
+            return call_uuid, (await killed).out, await asyncio.to_thread(finish, following)
+
+    call_uuid, killed, followed = asyncio.run(play())
+    assert killed.startswith(call_uuid)
+    lines = [line.split() for line in followed.out.splitlines()]
+    assert [(line[1], line[2], line[-1]) for line in lines] == [
+        ("902", state, call_uuid) for state in ("ringing", "active", "finished")
+    ]
 
 
 # ---- tokens and live events

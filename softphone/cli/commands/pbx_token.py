@@ -13,7 +13,7 @@ from softphone.cli import exits
 from softphone.cli.durations import show_duration
 from softphone.cli.lazy import SETTINGS
 from softphone.cli.options import AsJson, Settings
-from softphone.cli.output import print_facts, print_json, yes_no
+from softphone.cli.output import note, print_facts, print_json, yes_no
 from softphone.cli.provider import ConfigFile, TokenFile, Yes, confirm, finish, load_config, read_token
 from softphone.errors import UsageError
 
@@ -48,8 +48,7 @@ def acquire(
     file = None if out is None else _new_file(Path(out).expanduser())
     access = finish(_acquired(provider, extensions))
     if file is not None:
-        with os.fdopen(file, "w", encoding="utf-8") as sink:
-            sink.write(access.token.reveal() + "\n")
+        _keep(access.token, file)
     ends = access.expires_at.isoformat() if access.expires_at else None
     if settings.json:
         print_json({"expires_at": ends, "life_s": access.life_s, "file": out} | _shown(access.token, show=show))
@@ -59,7 +58,15 @@ def acquire(
 
 
 @app.command()
-def verify(ctx: typer.Context, token_file: TokenFile, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def verify(
+    ctx: typer.Context,
+    token_file: TokenFile,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="Should the service hand out another token: where to.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Ask whether an access token holds; the service may extend it. Exit code 1: it does not."""
     settings = Settings.of(ctx, None, as_json)
     access = read_token(token_file)
@@ -74,6 +81,10 @@ def verify(ctx: typer.Context, token_file: TokenFile, config: ConfigFile = None,
     verdict = finish(asked())
     until = verdict.access.expires_at if verdict.access else None
     replaced = bool(verdict.access and verdict.access.token != access)
+    if replaced and out is not None:
+        _keep(verdict.access.token, _new_file(Path(out).expanduser()))
+    elif replaced:
+        note("the service handed out another token, which is not kept: say --out FILE")
     if settings.json:
         print_json({"valid": verdict.valid, "expires_at": until.isoformat() if until else None, "replaced": replaced})
     else:
@@ -135,6 +146,11 @@ def _new_file(path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _keep(access: Secret, file: int) -> None:
+    with os.fdopen(file, "w", encoding="utf-8") as sink:
+        sink.write(access.reveal() + "\n")
 
 
 def _shown(access: Secret, *, show: bool) -> dict[str, str]:
