@@ -57,7 +57,12 @@ WEBHOOK_KINDS = {
     "reorder": "sends a delivery after the one that follows it",
     "garbage": "sends a body that is no JSON",
 }
-SIP_KINDS = {"wrong_nonce": "finds the nonce of a right answer stale, and asks again"}
+SIP_REQUEST_KINDS = {
+    "status": "answers a request with `status`; 503 with Retry-After, `delay_s` rounded up",
+    "drop": "loses a request, with all its repetitions",
+    "delay": "looks at a request `delay_s` late",
+}
+SIP_KINDS = {"wrong_nonce": "finds the nonce of a right answer stale, and asks again", **SIP_REQUEST_KINDS}
 TLS_KINDS = {
     "expired": "shows a certificate whose time is over",
     "wrong_name": "shows a certificate for another host",
@@ -84,7 +89,7 @@ class Fault:
     delay_s: float = 30.0
     times: int | None = None
     probability: float = 1.0
-    path: str = ""  # strikes where this is part of the path, or of the extension for live events
+    path: str = ""  # strikes where this is part of the path, of the extension (live), of `METHOD extension` (sip)
     id: int = 0
     struck: int = 0
     chance: random.Random = field(default_factory=random.Random, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from sipmessage import URI, Request, Response
@@ -10,6 +11,7 @@ from sipmessage import URI, Request, Response
 from softphone.lab.addresses import in_uri
 from softphone.lab.directory import Directory, Extension
 from softphone.lab.events import EventLog
+from softphone.lab.faults import SIP_REQUEST_KINDS, Fault
 from softphone.lab.options import LabOptions
 from softphone.lab.sip import message as sip
 from softphone.lab.sip.dialog import Dialog, DialogId
@@ -41,6 +43,7 @@ class SipEndpoint:
         self._directory = directory
         self._events = events
         self._on_call = on_call
+        self.closing = False
         self._legs: dict[DialogId, Leg] = {}
 
     @property
@@ -50,6 +53,7 @@ class SipEndpoint:
 
     async def close(self) -> None:
         """Hang up what is connected, without waiting for answers, and stop everything."""
+        self.closing = True
         for leg in tuple(self._legs.values()):
             if leg.confirmed:
                 self.tasks.spawn(leg.bye("lab stopped"), "last BYE")
@@ -92,6 +96,35 @@ class SipEndpoint:
 
     def on_request(self, transaction: ServerTransaction) -> None:
         """A new request, other than ACK and CANCEL."""
+        request = transaction.request
+        where = f"{request.method} {request.from_address.uri.user or ''}"
+        fault = self.gatekeeper.faults.strikes("sip", SIP_REQUEST_KINDS, path=where)
+        if fault is None:
+            self._handle(transaction)
+        else:
+            self._mishandle(transaction, fault)
+
+    def _mishandle(self, transaction: ServerTransaction, fault: Fault) -> None:
+        """What a fault asks for. The transaction absorbs the request's repetitions meanwhile."""
+        loop = asyncio.get_running_loop()
+        if fault.kind == "status":
+            retry_after = [("Retry-After", str(math.ceil(fault.delay_s)))] if fault.status == 503 else []
+            transaction.respond(fault.status, headers=retry_after)
+        elif fault.kind == "delay":
+            loop.call_later(fault.delay_s, self._handle_late, transaction)
+        else:
+            loop.call_later(self._options.timers.timeout_s, transaction.terminate)
+
+    def _handle_late(self, transaction: ServerTransaction) -> None:
+        """It may have been cancelled meanwhile, and the lab closed."""
+        if transaction.flow.closed or self.closing:
+            return
+        try:
+            self._handle(transaction)
+        except ValueError:
+            transaction.respond(400)
+
+    def _handle(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         unknown = sip.option_tags(request, "Require") - SUPPORTED
         if request.max_forwards is not None and request.max_forwards <= 0:

@@ -65,7 +65,9 @@ class Gatekeeper:
 
     def _nonce_is_disliked(self, verdict: Verdict, extension: Extension) -> bool:
         """A fault: the answer is right, and asked for again all the same."""
-        return verdict is Verdict.GOOD and self.faults.strikes("sip", path=extension.number) is not None
+        return (
+            verdict is Verdict.GOOD and self.faults.strikes("sip", ("wrong_nonce",), path=extension.number) is not None
+        )
 
     def _challenge(self, transaction: ServerTransaction, realm: str, proxy: bool, *, stale: bool = False) -> None:
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
