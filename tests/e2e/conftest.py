@@ -18,9 +18,11 @@ Scene = Callable[[Lab, Phone], Awaitable[None]]
 
 
 OVER = pytest.mark.parametrize("transport", ["tls", "wss"], indirect=True)
-"""The same test over TLS, and over WebSocket with media as WebRTC has it. The lab answers each end of a WebRTC call itself
-(as Asterisk does), so what one phone hears of the other's re-INVITE, redirection or reports is tested over TLS here, and
-over WebSocket with Asterisk and Kamailio."""
+"""The same test over TLS, and over WebSocket with media as WebRTC has it.
+
+The lab answers each end of a WebRTC call itself (as Asterisk does), so what one phone hears of the other's re-INVITE,
+redirection or reports is tested over TLS here, and over WebSocket with Asterisk and Kamailio.
+"""
 
 
 @pytest.fixture
