@@ -277,6 +277,7 @@ class Lab:
         """Serve one more customer. Raises Conflict where the domain exists."""
         tenant = make_tenant(options)
         self.directory.add(tenant)
+        self.service.tokens.restore_refresh(tenant.refresh_token)
         self._write_secrets(tenant)
         self.tls.add_name(tenant.domain)
         return tenant
@@ -285,6 +286,7 @@ class Lab:
         """Serve a customer no more. Raises NotFound, Conflict for the first."""
         tenant = self.directory.tenant(domain)
         self.directory.remove(tenant)
+        self.service.tokens.revoke_refresh(tenant.refresh_token)
         for extension in tenant.extensions.values():
             self.switch.endpoint.registrar.remove_all(extension, "removed")
 

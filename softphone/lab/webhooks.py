@@ -134,7 +134,7 @@ class WebhookSender:
             self._held_back[tenant.domain] = push
             return
         for each in [push] * {"lose": 0, "duplicate": 2}.get(kind, 1) + ([held] if held is not None else []):
-            self._queue(tenant).put_nowait(each)
+            self._enqueue(tenant, each)
 
     def _fields(self, change: CallState, event: str) -> dict[str, Any]:
         record = change.record
@@ -150,6 +150,14 @@ class WebhookSender:
         }
 
     # sending
+
+    def _enqueue(self, tenant: Tenant, push: _Push) -> None:
+        queue = self._queue(tenant)
+        if queue.full():
+            lost = {"domain": tenant.domain, "event": push.event, "call": push.call, "attempt": 0}
+            self._events.emit("webhook_failed", **lost, cause=f"{MAX_WAITING} are waiting already", again=False)
+        else:
+            queue.put_nowait(push)
 
     def _queue(self, tenant: Tenant) -> asyncio.Queue[_Push]:
         queue = self._queues.get(tenant.domain)

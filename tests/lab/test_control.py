@@ -69,6 +69,7 @@ def test_tenants_come_and_go() -> None:
         assert await ask(api, "GET", "/tenants/shop.test", status=404)
         await ask(api, "DELETE", "/tenants/pbx.lab.test", status=409)
         assert (await shop.get("/api/pbx/v1/extension/list")).status_code == 403
+        assert (await shop.auth("verify-access")).status_code == 401
 
     with_service(test)
 
@@ -224,6 +225,15 @@ def test_what_is_not_there() -> None:
         )
         form = await api.http.post("/lab/v1/faults", content=b"part=live", headers={"Content-Type": "text/plain"})
         assert form.status_code == 415  # what a foreign web page could send without being asked
+
+    with_service(test)
+
+
+def test_a_page_from_elsewhere_may_not() -> None:
+    async def test(api: Client) -> None:
+        for origin, status in (("https://evil.example", 403), ("null", 403), (api.lab.api_url, 200)):
+            answer = await api.http.post("/lab/v1/actions/thaw", headers={"Origin": origin})
+            assert answer.status_code == status
 
     with_service(test)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 import time
 from typing import Any
 
+import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from softphone.lab import LabOptions
+from softphone.lab import Lab, LabOptions
 from softphone.lab.service_options import ServiceOptions, TenantOptions
 from tests.lab.phone import Phone, phone, sdp
 from tests.lab.service import Client, with_service
@@ -232,6 +235,21 @@ def test_a_connection_that_breaks_and_frames_that_are_none() -> None:
             await api.lab.wait_for("live_opened", count=2)
 
     with_service(test)
+
+
+def test_over_tls() -> None:
+    async def run() -> None:
+        async with Lab(LabOptions(api_https=True)) as lab:
+            trusting = ssl.create_default_context(cafile=str(lab.ca_file))
+            async with httpx.AsyncClient(base_url=lab.api_url, verify=trusting) as http:
+                token = (await Client(lab, http).acquire(901))["token"]
+            address = f"{lab.live_url}/calls?t={token}&ext=901"
+            assert address.startswith("wss://")
+            async with connect(address, ssl=trusting):
+                await lab.wait_for("live_opened", domain=lab.domain, extensions=["901"])
+            await lab.wait_for("live_closed", cause="client left")
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(("style", "value"), [("zero", 0), ("null", None), ("missing", ...)])

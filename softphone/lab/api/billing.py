@@ -135,7 +135,7 @@ def _listed(orders: list[DidOrder], tenant: Tenant, column: str, ascending: bool
         moment = order.ordered_at if column == "order_date" else order.accepted_at
         return moment is None, moment or 0.0, order.id
 
-    mine = [order for order in orders if order.domain == tenant.domain]
+    mine = [order for order in orders if order.domain_uuid == tenant.uuid]
     return [_row(order) for order in sorted(mine, key=key, reverse=not ascending)]
 
 

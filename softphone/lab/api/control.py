@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -350,6 +351,8 @@ def _problems(handler: Handler) -> Handler:
     """Errors as problem documents."""
 
     async def guarded(request: Request) -> Response:
+        if not _same_origin(request):
+            return problem(403, "a page from elsewhere may not drive the lab")
         try:
             return await handler(request)
         except ApiError as error:
@@ -365,7 +368,22 @@ def _problems(handler: Handler) -> Handler:
     return guarded
 
 
-TITLES = {400: "Bad request", 404: "Not found", 405: "Method not allowed", 409: "Conflict", 413: "Too large"}
+def _same_origin(request: Request) -> bool:
+    """Browsers name the page that asks; other programs name none. The lab has no password, but no page from the web
+    may freeze it either.
+    """
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+TITLES = {
+    400: "Bad request",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+}
 
 
 def problem(status: int, detail: str) -> Response:
