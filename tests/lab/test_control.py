@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import statistics
 import time
 from typing import Any
 
@@ -247,7 +248,7 @@ def test_answers_are_not_held_back() -> None:
             began = time.monotonic()
             assert (await api.did_orders()).status_code == 200
             took_s.append(time.monotonic() - began)
-        assert min(took_s) < 0.03  # the best of them, whatever else this machine is doing
+        assert statistics.median(took_s) < 0.03
 
     with_service(test)
 

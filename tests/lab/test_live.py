@@ -27,8 +27,9 @@ async def talk(caller: Phone, callee: Phone, number: str) -> Any:
     """A call that is answered; returns the INVITE that the callee got."""
     await caller.invite(number, sdp(4000))
     invite = await callee.expect("INVITE")
-    callee.reply(invite, 180)
-    await caller.expect(180)
+    for _ in range(2):
+        callee.reply(invite, 180)
+        await caller.expect(180)
     callee.reply(invite, 200, body=sdp(4002))
     response = await caller.expect(200)
     caller.ack(response)
@@ -75,7 +76,13 @@ def test_both_sides_of_a_call() -> None:
 def test_click_to_call_and_kill_by_the_api() -> None:
     async def test(api: Client) -> None:
         call, kill = "/api/pbx/v1/active_call/call", "/api/pbx/v1/active_call/kill"
-        async with api.live(901, 902) as live, phone(api.lab, "901") as src, phone(api.lab, "902") as dst, Rtp() as rtp:
+        async with (
+            api.live(902) as theirs_only,
+            api.live(901, 902) as live,
+            phone(api.lab, "901") as src,
+            phone(api.lab, "902") as dst,
+            Rtp() as rtp,
+        ):
             unregistered = await api.post(call, src="901", destination="902")
             assert (unregistered.status_code, unregistered.json()["message"]) == (422, "-ERR USER_NOT_REGISTERED")
             await src.register()
@@ -99,6 +106,9 @@ def test_click_to_call_and_kill_by_the_api() -> None:
             assert "answer-after=0" in invite.headers["Call-Info"]
             assert invite.from_address.uri.user == "5550"
             src.reply(invite, 180)
+            await api.lab.wait_for("call_ringing", call=uuid)
+            with pytest.raises(TimeoutError):  # it is the caller's own phone that rings
+                await theirs_only.call(0.2)
             src.reply(invite, 200, body=sdp(rtp.port))
             await src.expect("ACK")
             theirs = await dst.expect("INVITE")

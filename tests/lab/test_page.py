@@ -78,10 +78,11 @@ def test_a_refusal_is_told_and_nothing_becomes_markup(tmp_path: Path) -> None:
         await page.get_by_label("To", exact=True).fill("902")
         await page.get_by_role("button", name="Call").click()
         await expect(page.get_by_role("status")).to_have_text("extension 902 is not registered")
-        lab.extension("901").name = "<img src=x onerror=alert(1)>"
+        lab.set_password("901", "<img src=x onerror=alert(1)>")
         lab.events.emit("garbage", transport="udp", source="x", why="<script>alert(1)</script>")
         await expect(page.locator("#events")).to_contain_text("<script>alert(1)</script>")
-        lab.drop_live()
+        await expect(page.locator("#tenants")).to_contain_text("<img src=x")
+        await expect(page.locator("img")).to_have_count(0)
 
     on_page(tmp_path, test, expected="409")
 
