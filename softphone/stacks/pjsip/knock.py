@@ -12,6 +12,7 @@ import ssl
 
 from softphone.addresses import HostPort
 from softphone.config.resolved import ResolvedAccount
+from softphone.stacks.names import NoWay
 from softphone.stacks.pjsip.registrars import Target
 from softphone.stacks.pjsip.settings import SYSTEM_CA_FILE
 
@@ -24,9 +25,9 @@ async def answers(target: Target, account: ResolvedAccount) -> bool:
     """Whether there is any answer within PATIENCE_S but one that says that the server is out of order (5xx)."""
     try:
         async with asyncio.timeout(PATIENCE_S):
-            ask = _over_udp if account.transport == "udp" else _over_stream
+            ask = {"udp": _over_udp, "wss": _over_websocket}.get(account.transport, _over_stream)
             return await ask(target, account) // 100 != 5
-    except (OSError, EOFError, ValueError):  # TimeoutError and ssl.SSLError are OSErrors
+    except (OSError, EOFError, ValueError, NoWay):  # TimeoutError and ssl.SSLError are OSErrors
         return False
 
 
@@ -42,6 +43,22 @@ async def _over_stream(target: Target, account: ResolvedAccount) -> int:
         return code
     finally:
         writer.transport.abort()
+
+
+async def _over_websocket(target: Target, account: ResolvedAccount) -> int:
+    from softphone.stacks.pjsip.wss import endpoint
+    from softphone.stacks.websocket import open_websocket
+
+    socket = await open_websocket(endpoint(account, target), open_s=PATIENCE_S)
+    try:
+        await socket.send(_options(account, HostPort(f"{secrets.token_hex(6)}.invalid")).decode())
+        async for frame in socket:
+            data = frame.encode() if isinstance(frame, str) else frame
+            if data.strip() and (code := _code(data)) >= 200:
+                return code
+        raise EOFError
+    finally:
+        socket.transport.abort()
 
 
 async def _over_udp(target: Target, account: ResolvedAccount) -> int:

@@ -42,6 +42,8 @@ loadmodule "nathelper.so"
 loadmodule "rtpengine.so"
 loadmodule "tls.so"
 loadmodule "xlog.so"
+loadmodule "xhttp.so"
+loadmodule "websocket.so"
 
 modparam("jsonrpcs", "transport", 4)
 modparam("jsonrpcs", "dgram_socket", "$folder/rpc.sock")
@@ -62,11 +64,14 @@ modparam("rtpengine", "rtpengine_sock", "udp:127.0.0.1:$control")
 modparam("tls", "config", "$folder/tls.cfg")
 modparam("tls", "low_mem_threshold1", 0)
 modparam("tls", "low_mem_threshold2", 0)
+modparam("websocket", "keepalive_mechanism", 1)
+modparam("websocket", "keepalive_timeout", 30)
 
 request_route {
     if ($$shv(out_of_order) == 1) { sl_send_reply("503", "Out of Order"); exit; }
     if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
     force_rport();
+    if ($$proto =~ "^ws") setflag(1);
     if (is_method("OPTIONS") && uri == myself && $$rU == $$null) { sl_send_reply("200", "Alive"); exit; }
     if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
     t_check_trans();
@@ -104,12 +109,41 @@ route[RELAY] {
 }
 
 branch_route[OFFER] {
-    if (has_body("application/sdp")) rtpengine_manage("replace-origin replace-session-connection ICE=remove");
+    $$var(from_ws) = 0;
+    $$var(to_ws) = 0;
+    if (isflagset(1)) $$var(from_ws) = 1;
+    if ($$nh(P) =~ "^ws" || $$ru =~ "transport=ws" || $$du =~ "transport=ws") $$var(to_ws) = 1;
+    route(MEDIA);
 }
 
 onreply_route[ANSWER] {
     add_contact_alias();
-    if (has_body("application/sdp")) rtpengine_manage("replace-origin replace-session-connection ICE=remove");
+    $$var(from_ws) = 0;
+    $$var(to_ws) = 0;
+    if ($$proto =~ "^ws") $$var(from_ws) = 1;
+    if (isflagset(1)) $$var(to_ws) = 1;
+    route(MEDIA);
+}
+
+# who is at a WebSocket gets ICE and DTLS-SRTP, whoever is not gets neither
+route[MEDIA] {
+    if (!has_body("application/sdp")) return;
+    $$var(way) = "replace-origin replace-session-connection ICE=remove";
+    if ($$var(from_ws) == 1 && $$var(to_ws) == 0)
+        $$var(way) = "replace-origin replace-session-connection RTP/AVP ICE=remove rtcp-mux-demux";
+    if ($$var(to_ws) == 1 && $$var(from_ws) == 0)
+        $$var(way) = "replace-origin replace-session-connection UDP/TLS/RTP/SAVPF ICE=force SDES-off rtcp-mux-require";
+    if ($$var(to_ws) == 1 && $$var(from_ws) == 1)
+        $$var(way) = "replace-origin replace-session-connection ICE=force rtcp-mux-require";
+    rtpengine_manage("$$var(way)");
+}
+
+event_route[xhttp:request] {
+    set_reply_close();
+    set_reply_no_connect();
+    if ($$Rp != $wss || $$hu != "/ws") { xhttp_reply("404", "Not Found", "", ""); exit; }
+    if ($$hdr(Upgrade) =~ "websocket" && ws_handle_handshake()) exit;
+    xhttp_reply("403", "Forbidden", "", "");
 }
 """)
 
@@ -127,19 +161,21 @@ verify_certificate = no
 
 @dataclass(frozen=True)
 class Ports:
-    """`sip` is UDP and TCP; `control` is rtpengine's."""
+    """`sip` is UDP and TCP; `control` is rtpengine's; `wss` is SIP over secure WebSocket, path /ws."""
 
     sip: int
     tls: int
     control: int
+    wss: int
 
 
 def write(folder: Path, addresses: Sequence[str], ports: Ports) -> Path:
     """Writes the configuration for these local addresses; returns the main file. Certificates are there already."""
     hosts = [f"[{address}]" if ":" in address else address for address in addresses]
     listen = [f"listen={kind}:{host}:{ports.sip}" for host in hosts for kind in ("udp", "tcp")]
-    listen += [f"listen=tls:{host}:{ports.tls}" for host in hosts]
+    listen += [f"listen=tls:{host}:{port}" for host in hosts for port in (ports.tls, ports.wss)]
     (folder / "tls.cfg").write_text(_TLS.substitute(folder=folder))
     main = folder / "kamailio.cfg"
-    main.write_text(_CONFIG.substitute(domain=DOMAIN, listen="\n".join(listen), folder=folder, control=ports.control))
+    values = {"domain": DOMAIN, "folder": folder, "control": ports.control, "wss": ports.wss}
+    main.write_text(_CONFIG.substitute(values, listen="\n".join(listen)))
     return main

@@ -62,7 +62,7 @@ class Kamailio:
             self.ca_file = twin.ca_file
             for name in ("good.crt", "good.key"):
                 shutil.copy(twin.folder / name, self.folder)
-        self.ports = Ports(*free_ports(3))
+        self.ports = Ports(*free_ports(4))
         self.media = range(first := media_range(_RTP_PORTS), first + _RTP_PORTS)
         self._main = files.write(self.folder, addresses, self.ports)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -85,6 +85,9 @@ class Kamailio:
         """Starts both programs; returns when SIP is answered."""
         self._run("rtpengine", self._rtpengine())
         self._wait_for_rtpengine()  # Kamailio asks once whether it is there, and passes sound by if not
+        self._start_proxy()
+
+    def _start_proxy(self) -> None:
         self._run("kamailio", ["kamailio", "-DD", "-E", "-f", str(self._main), "-Y", str(self.folder), "-m", "64"])
         deadline = time.monotonic() + _START_S
         while not self._answers():
@@ -126,6 +129,14 @@ class Kamailio:
         self._running.clear()
         (self.folder / "rpc.sock").unlink(missing_ok=True)
 
+    def restart_proxy(self) -> None:
+        """Kamailio alone dies and comes back; rtpengine and its sound go on."""
+        proxy = self._running.pop("kamailio")
+        _signal(proxy, signal.SIGKILL)
+        proxy.wait(timeout=10)
+        (self.folder / "rpc.sock").unlink(missing_ok=True)
+        self._start_proxy()
+
     def freeze(self) -> None:
         """It hangs: connections stay, the system goes on to accept new ones, nothing is answered until `thaw`."""
         _signal(self._running["kamailio"], signal.SIGSTOP)
@@ -138,7 +149,7 @@ class Kamailio:
     def place(self, transport: str, address: str = "") -> str:
         """`host:port` for a phone's configuration."""
         host = address or self._addresses[0]
-        port = self.ports.tls if transport == "tls" else self.ports.sip
+        port = {"tls": self.ports.tls, "wss": self.ports.wss}.get(transport, self.ports.sip)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def log(self) -> str:
