@@ -23,7 +23,7 @@ MOST_BYTES = 100_000
 
 
 async def take(folder: Path) -> None:
-    async with phone_and_browser(folder, microphone=speech_like(3, 48_000, seed=5)) as (served, browser):
+    async with phone_and_browser(folder, speech_like(3, 48_000, seed=5)) as (served, browser):
         page = await talking(served, browser)
         await picture(page, "page-light.png")
         await page.page.emulate_media(color_scheme="dark")

@@ -122,6 +122,7 @@ function takeNote() {
 addEventListener("pagehide", () => {
   const own = calls.handsets.find((each) => each.id === handset.id);
   if (own) sessionStorage.setItem("handset", JSON.stringify({ handset: own.id, calls: own.calls }));
+  handset.close(); // told at once, or the phone would wait half a minute for the way to come back
 });
 addEventListener("online", () => wire.retryNow());
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -151,7 +152,12 @@ function takeHandsets(message) {
   const own = message.handsets.find((each) => each.id === handset.id);
   if (!handset.id || handset.state === "connecting") return;
   if (!own) handset.close();
-  else if (!Object.keys(own.calls).length) handset.closeSoon();
+  else if (!handsetUsed()) handset.closeSoon(handsetUsed);
+}
+
+function handsetUsed() {
+  const own = calls.handsets.find((each) => each.id === handset.id);
+  return Boolean(own) && Object.keys(own.calls).length > 0;
 }
 
 function takeFigures(message) { calls.figures(message.calls); }
@@ -228,7 +234,7 @@ async function dial() {
     calls.choose(call.id);
   } finally {
     at("dial").disabled = false;
-    dismissUnused();
+    if (handset.state !== "off") handset.closeSoon(handsetUsed);
   }
 }
 
@@ -240,11 +246,6 @@ async function openHandset() {
     notice("handset", "This browser's sound could not be connected.", error.message);
     return null;
   }
-}
-
-async function dismissUnused() {
-  const own = calls.handsets.find((each) => each.id === handset.id);
-  if (handset.state !== "off" && own && !Object.keys(own.calls).length) handset.closeSoon();
 }
 
 async function takeSound(call, { mode = "talk", takeOver = true } = {}) {

@@ -1,6 +1,6 @@
 // This browser's microphone and loudspeaker as a handset of the phone: one peer connection, open while it is of use.
 
-const GATHER_WITHIN_MS = 1500, LINGER_MS = 8000, BROKEN_AFTER_MS = 4000, SAMPLE_MS = 100, FLOOR_DBFS = -60;
+const GATHER_WITHIN_MS = 1500, LINGER_MS = 4000, BROKEN_AFTER_MS = 4000, SAMPLE_MS = 100, FLOOR_DBFS = -60;
 
 // Why there is no microphone, as a person wants to read it: [what, what to do].
 export function explain(error) {
@@ -166,10 +166,10 @@ export class Handset extends EventTarget {
     return loudest;
   }
 
-  // Nothing uses it any more: the microphone is let go, after a moment.
-  closeSoon() {
+  // The microphone is let go after a moment, if nothing uses it then.
+  closeSoon(used) {
     clearTimeout(this.#closing);
-    this.#closing = setTimeout(() => this.close(), LINGER_MS);
+    this.#closing = setTimeout(() => used() || this.close(), LINGER_MS);
   }
 
   async close() {

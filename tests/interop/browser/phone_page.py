@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Locator, expect
 
-from softphone.testing.audio import Sound
-from tests.interop.browser.chromium import Browser, Tab, chromium
+from softphone.testing.audio import Sound, speech_like
+from tests.interop.browser.chromium import Browser, Tab, chromium, loopback_network
 from tests.support.page import TOKEN, Served, page_of_phone
+from tests.support.until import until
 
 PATIENCE_MS = 20_000
+VOICE = speech_like(2, 48_000, seed=11)
+"""What the browser's microphone hears, again and again."""
 PLAIN_SOUND = {"processing": "off"}
 """Suppression of echo and noise takes what is no speech of a person for noise."""
 
@@ -81,11 +85,54 @@ class PhonePage:
 
 
 @asynccontextmanager
-async def phone_and_browser(
-    folder: Path, *, microphone: Sound | None = None, options: Sequence[str] = (), **phone: Any
-) -> AsyncIterator[tuple[Served, Browser]]:
-    """The lab, a phone with its page, and a browser that trusts the page's own certificate."""
-    async with page_of_phone(folder, **phone) as served:
-        trust = [served.certificate] if served.url.startswith("https:") else []
-        async with chromium(folder, microphone=microphone, trust=trust, options=options) as browser:
-            yield served, browser
+async def phone_and_browser(folder: Path, microphone: Sound) -> AsyncIterator[tuple[Served, Browser]]:
+    """The lab, a phone with its page, and a browser that trusts the page's own certificate.
+
+    The browser knows the phone's machine as `phone.test`, too.
+    """
+    async with (
+        page_of_phone(folder) as served,
+        chromium(
+            folder, microphone=microphone, trust=[served.certificate], hosts={"phone.test": "127.0.0.1"}
+        ) as browser,
+    ):
+        yield served, browser
+
+
+class Stage:
+    """One phone and one browser for all tests of a module, each of which gets tabs of its own and no calls."""
+
+    def __init__(self, runner: asyncio.Runner, served: Served, browser: Browser) -> None:
+        self._runner, self._served, self._browser = runner, served, browser
+
+    def play(self, scene: Callable[[Served, Browser], Awaitable[None]]) -> None:
+        self._runner.run(self._play(scene))
+
+    async def _play(self, scene: Callable[[Served, Browser], Awaitable[None]]) -> None:
+        self._served.phone.events.clear()
+        try:
+            await scene(self._served, self._browser)
+        finally:
+            for context in self._browser.playwright.contexts:
+                await context.close()
+            await self._end_calls()
+
+    async def _end_calls(self) -> None:
+        agent = self._served.phone.agent
+        for call in agent.calls():
+            agent.hang_up(call.id)
+        for handset in agent.handsets():
+            await agent.close_handset(handset.id)
+        await until(lambda: not agent.calls() and not agent.handsets())
+
+
+@contextmanager
+def stage_for(folder: Path) -> Iterator[Stage]:
+    """In a network that ends at this machine."""
+    with loopback_network(), asyncio.Runner() as runner:
+        context = phone_and_browser(folder, VOICE)
+        served, browser = runner.run(context.__aenter__())
+        try:
+            yield Stage(runner, served, browser)
+        finally:
+            runner.run(context.__aexit__(None, None, None))
