@@ -13,18 +13,24 @@ from pathlib import Path
 from softphone.testing.audio import speech_like
 from tests.interop.browser.chromium import Browser, loopback_network
 from tests.interop.browser.phone_page import PhonePage, phone_and_browser
+from tests.support.daemon import Daemon
 from tests.support.page import Served
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-DESKTOP, PHONE = {"width": 1200, "height": 740}, {"width": 375, "height": 812}
+DESKTOP, PHONE = {"width": 1120, "height": 660}, {"width": 375, "height": 812}
 ECHO = "9196"
 SETTLE_S = 3.0
 MOST_BYTES = 100_000
 
 
 async def take(folder: Path) -> None:
-    async with phone_and_browser(folder, speech_like(3, 48_000, seed=5)) as (served, browser):
-        page = await talking(served, browser)
+    (elsewhere := folder / "caller").mkdir()
+    async with (
+        phone_and_browser(folder, speech_like(3, 48_000, seed=5)) as (served, browser),
+        Daemon(elsewhere, served.lab.agent_config(["903"])) as caller,
+    ):
+        await caller.told("account.registered")
+        page = await talking(served, browser, caller)
         await picture(page, "page-light.png")
         await page.page.emulate_media(color_scheme="dark")
         await picture(page, "page-dark.png")
@@ -33,12 +39,12 @@ async def take(folder: Path) -> None:
         await picture(page, "page-phone.png")
 
 
-async def talking(served: Served, browser: Browser) -> PhonePage:
+async def talking(served: Served, browser: Browser, caller: Daemon) -> PhonePage:
     """A page in a call, while somebody else calls."""
     page = await PhonePage.open(browser, served.url, viewport=DESKTOP)
     await page.dial(ECHO)
     await page.handset("connected")
-    served.phone.agent.dial("902", account="901")
+    await caller.ask("POST", "/v1/calls", {"target": "902"})
     await page.shows("calls you")
     await asyncio.sleep(SETTLE_S)
     return page
