@@ -85,7 +85,7 @@ def _json(answer: Answer) -> tuple[Any, str]:
     """The parsed body, or None and what came instead. Parser errors are dropped: they carry the body."""
     if not answer.body.strip():
         return None, "an empty body"
-    if page := _page(answer.body):
+    if page := _page(answer):
         return None, page
     try:
         return json.loads(answer.body), ""
@@ -99,11 +99,12 @@ def _json(answer: Answer) -> tuple[Any, str]:
     return None, f"{answer.content_type.split(';')[0] or 'something'} that is not JSON"
 
 
-def _page(body: bytes) -> str:
+def _page(answer: Answer) -> str:
+    body = answer.body
     if not _HTML.match(body[:1000]):
         return ""
     title = _TITLE.search(body[:20_000])
-    text = html.unescape(title[1].decode("utf-8", "replace")) if title else ""
+    text = answer.hide(html.unescape(title[1].decode("utf-8", "replace"))) if title else ""
     return f'an HTML page titled "{_clean(text)}"' if _clean(text) else "an HTML page"
 
 
@@ -111,7 +112,9 @@ def _no_object(answer: Answer, instead: str) -> ProviderError:
     start = f"{answer.where} answered HTTP {answer.status} with {instead}"
     check = f"check {answer.service.url_key}"
     if 300 <= answer.status < 400:
-        start = f"{answer.where} redirects to {_clean(answer.location) or 'elsewhere'} (HTTP {answer.status})"
+        start = (
+            f"{answer.where} redirects to {_clean(answer.hide(answer.location)) or 'elsewhere'} (HTTP {answer.status})"
+        )
         return _error(ProviderDown, f"{start}; {check}", answer)
     if answer.status in (401, 403):
         return _error(TokenRefused, f"{start}; {answer.service.token_advice}", answer)
@@ -196,7 +199,7 @@ def _data_of(body: Mapping[str, Any]) -> Any:
 def _message_of(body: Mapping[str, Any], answer: Answer) -> str:
     for value in (body.get("message"), body.get("error")):
         if isinstance(value, str) and value.strip():
-            return answer.hide(_clean(answer.hide(value)))
+            return _clean(answer.hide(value))
     return ""
 
 
@@ -216,7 +219,7 @@ def _text_of(value: object) -> str:
 
 
 def _clean(text: str) -> str:
-    """Remote text for an error: one line, printable, bounded."""
+    """Remote text for an error: one line, printable, bounded. Tokens are hidden before: a part of one is too much."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: _SHOWN_CHARS * 4]).split())
     return line if len(line) <= _SHOWN_CHARS else line[:_SHOWN_CHARS] + "..."
 

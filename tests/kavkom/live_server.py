@@ -67,7 +67,10 @@ class FakeLive:
             return None
         status, text = self.refusals.pop(0)
         token = parse_qs(urlsplit(request.path).query).get("t", [""])[0]
-        return socket.respond(HTTPStatus(status), text.replace("TOKEN", token))
+        answer = socket.respond(HTTPStatus(status), text.replace("TOKEN", token))
+        if 300 <= status < 400:
+            answer.headers["Location"] = request.path
+        return answer
 
     async def _serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None
@@ -98,7 +101,8 @@ class FakeAuth:
         self.made = 0
         self.verified = asyncio.Event()
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)  # as every real answer, this one lets others run meanwhile
         self.asked.append((request.url.path, json.loads(request.content), request.headers["authorization"]))
         if self.answers:
             answer = self.answers.pop(0)

@@ -191,3 +191,19 @@ def test_any_bytes_give_a_payload_or_our_error(body: bytes, status: int) -> None
 def test_any_value_is_yes_no_or_refused(value: object) -> None:
     with contextlib.suppress(ValueError):
         assert parse_bool(value) in (True, False)
+
+
+@pytest.mark.parametrize("room", range(288, 302))
+def test_no_part_of_a_token_is_left_where_a_long_text_is_cut(room: int) -> None:
+    long = "x" * room + TOKEN
+    answers = [
+        answer({"error": True, "message": long}, 400),
+        answer({"error": True, "message": "no", "validationErrors": {long: long}}, 422),
+        answer(f"<html><title>{long}</title>".encode(), 502),
+        answer(b"", 301, location=long),
+    ]
+    for each in answers:
+        with pytest.raises(ProviderError) as caught:
+            read(each)
+        assert "xt" not in str(caught.value)
+        assert "hunter" not in repr(vars(caught.value))

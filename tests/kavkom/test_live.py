@@ -310,8 +310,9 @@ def test_a_server_that_is_away_is_tried_again_with_growing_pauses() -> None:
 
 def test_a_redirect_is_not_followed() -> None:
     async def play() -> None:
-        async with stage(refusals=((302, "elsewhere"),)) as on:
+        async with stage(options=LiveOptions(retry_min_s=30.0), refusals=((302, "elsewhere"),)) as on:
             assert "does not speak WebSocket (HTTP 302)" in (await on.next(Trouble)).cause
+            assert len(on.server.asked) == 1
 
     acted(play)
 
@@ -399,6 +400,20 @@ def test_a_new_token_takes_over_without_a_gap() -> None:
             async with asyncio.timeout(10):
                 await first.over.wait()
             assert not any(isinstance(item, Gap | Trouble) for item in on.told)
+
+    acted(play)
+
+
+def test_a_slow_reader_loses_nothing_when_a_new_token_takes_over() -> None:
+    async def play() -> None:
+        async with stage(life_s=0.4, options=LiveOptions(waiting_items=1)) as on:
+            first = await on.server.visit()
+            for number in range(20):
+                await first.say("call", **call(f"c{number}"))
+            on.auth.life_s = 3600
+            await on.server.visit()
+            await on.next(Connected)
+            assert [(await on.next(CallState)).call_uuid for _ in range(20)] == [f"c{n}" for n in range(20)]
 
     acted(play)
 
@@ -491,6 +506,15 @@ def test_no_token_reaches_a_log_or_a_text(caplog: pytest.LogCaptureFixture) -> N
     ours = [record for record in caplog.records if record.name != "websockets.server"]
     assert ours
     assert not [record for record in ours if "hunter2" in record.getMessage() + str(record.exc_info)]
+
+
+@pytest.mark.parametrize("room", range(185, 201, 4))
+def test_no_part_of_a_token_is_left_where_a_long_text_is_cut(room: int) -> None:
+    async def play() -> None:
+        async with stage(refusals=((500, "x" * room + "TOKEN"),)) as on:
+            assert "acc" not in (await on.next(Trouble)).cause
+
+    acted(play)
 
 
 def test_an_address_that_is_no_live_service_is_explained_without_the_token() -> None:
