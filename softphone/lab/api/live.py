@@ -174,7 +174,8 @@ class LiveHub:
             frame = json.loads(text)
         except (ValueError, RecursionError):
             frame = None
-        if isinstance(frame, dict) and frame.get("event") == "pong" and frame.get("data") == connection.pinged:
+        answers = isinstance(frame, dict) and frame.get("event") == "pong" and frame.get("data") == connection.pinged
+        if answers and connection.pinged is not None:
             connection.pinged = None
         else:
             self._events.emit("live_strange_frame", domain=connection.token.domain, text=text[:200])
