@@ -112,9 +112,8 @@ def _no_object(answer: Answer, instead: str) -> ProviderError:
     start = f"{answer.where} answered HTTP {answer.status} with {instead}"
     check = f"check {answer.service.url_key}"
     if 300 <= answer.status < 400:
-        start = (
-            f"{answer.where} redirects to {_clean(answer.hide(answer.location)) or 'elsewhere'} (HTTP {answer.status})"
-        )
+        place = _clean(answer.hide(answer.location)) or "elsewhere"
+        start = f"{answer.where} redirects to {place} (HTTP {answer.status})"
         return _error(ProviderDown, f"{start}; {check}", answer)
     if answer.status in (401, 403):
         return _error(TokenRefused, f"{start}; {answer.service.token_advice}", answer)

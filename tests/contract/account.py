@@ -104,7 +104,8 @@ def account_of(switches: Switches, folder: Path) -> Iterator[Account]:
         yield Account(_provider(switches.config), switches, patience_s=90)
         return
     service = ServiceOptions(live_ping_s=0.3, live_pong_s=1.0, first_line=960)
-    with lab_beside(LabOptions(extensions=("901", "902", "903", "904", "905"), service=service)) as lab:
+    extensions = ("901", "902", "903", "904", "905")
+    with lab_beside(LabOptions(extensions=extensions, service=service, api_https=True)) as lab:  # as the real one is
         yield Account(_provider(lab_account(lab, folder)), switches, patience_s=1.8, lab=lab)
 
 

@@ -23,6 +23,7 @@ def lab_account(lab: Lab, folder: Path, **provider: Any) -> Path:
                 "refresh_token": {"file": _secret(folder / "refresh", lab.refresh_token)},
                 "user_uuid": {"file": _secret(folder / "user", lab.user_uuid)},
             },
+            **({"ca_file": str(lab.ca_file)} if lab.options.api_https else {}),
             **provider,
         }
     }
