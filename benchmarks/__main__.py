@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks import websocket
 from benchmarks.capacity import BOTH, rounds
 from benchmarks.crowd import BaresipAccounts, PjsuaAccounts, SoftphoneAccounts, registrations, set_ups
 from benchmarks.delay import run as mouth_to_ear
@@ -27,9 +28,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="under a minute: fewer calls, one round")
     parser.add_argument(
         "--only",
-        choices=("calls", "times", "crowds", "fleet", "delay", "impairments"),
+        choices=("calls", "times", "crowds", "fleet", "delay", "websocket", "impairments"),
         help="the cost of calls, how long things take, many at once, a domain's extensions, mouth to ear,"
-        " or (only if asked) bad lines",
+        " calls over WebSocket, or (only if asked) bad lines",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -44,7 +45,7 @@ def run(plan: Plan, only: str | None, console: Console) -> Results:
         console.print(f"[dim]{text} …[/]", highlight=False)
 
     results = Results(machine())
-    if only not in ("times", "fleet", "delay"):
+    if only not in ("times", "fleet", "delay", "websocket"):
         say("pjsua from the same source")
         pjsua_program()
     if only in (None, "calls"):
@@ -77,18 +78,22 @@ def main(argv: list[str] | None = None) -> int:
     try:
         results = run(plan, args.only, Console(stderr=True))
         delays = mouth_to_ear() if args.only in (None, "delay") else []
+        sockets = websocket.costs((5, 10), 2 * plan.rounds, plan.window_s) if args.only in (None, "websocket") else []
     except BenchError as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         return 2
     except KeyboardInterrupt:
         return 130
-    if args.only != "delay":
+    if args.only not in ("delay", "websocket"):
         show(results, Console(width=None if sys.stdout.isatty() else 140))
     if delays:
         print("\n" + delay_table(delays))
+    if sockets:
+        print("\n" + websocket.table(sockets))
     if args.json:
         write_json(results, args.json)
-    return 1 if args.strict and not all(verdict.met for verdict in results.verdicts()) else 0
+    met = all(verdict.met for verdict in results.verdicts()) and all(each.ratio <= websocket.AIM for each in sockets)
+    return 1 if args.strict and not met else 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m benchmarks.labside
 
-One line of JSON: transport (udp, tcp, tls) to the phone's `provider` and `accounts` for extensions 901 and 902.
+One line of JSON: transport (udp, tcp, tls, wss) to the phone's `provider` and `accounts` for extensions 901 and 902.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXTENSIONS = ("901", "902")
 
 async def serve() -> None:
     async with Lab(LabOptions(extensions=EXTENSIONS)) as lab:
-        configs = {each: lab.agent_config(EXTENSIONS, transport=each) for each in ("udp", "tcp", "tls")}
+        configs = {each: lab.agent_config(EXTENSIONS, transport=each) for each in ("udp", "tcp", "tls", "wss")}
         sys.stdout.write(json.dumps(configs) + "\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)

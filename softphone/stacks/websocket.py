@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, NegotiationError, ProxyError
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, NegotiationError, ProxyError
 from websockets.http11 import USER_AGENT
 from websockets.proxy import get_proxy
 from websockets.typing import Subprotocol
@@ -129,6 +131,26 @@ def _context(server: Endpoint) -> ssl.SSLContext:
         where = server.ca_file or SYSTEM_CA_FILE
         raise WebSocketFault(f"{where} cannot be used: {error.strerror or error}", "check `tls.ca_file`") from None
     return context
+
+
+async def ask(server: Endpoint, request: bytes, is_answer: Callable[[bytes], bool], *, within_s: float) -> bytes:
+    """One request over a WebSocket of its own, and the first message that is its answer.
+
+    Raises WebSocketFault where there is no WebSocket, ConnectionError where it closes, TimeoutError.
+    """
+    socket = await open_websocket(server, open_s=within_s)
+    try:
+        async with asyncio.timeout(within_s):
+            await socket.send(request.decode())
+            async for frame in socket:
+                data = frame.encode() if isinstance(frame, str) else frame
+                if is_answer(data):
+                    return data
+    except ConnectionClosed:
+        pass
+    finally:
+        socket.transport.abort()
+    raise ConnectionError("the connection was closed without an answer")
 
 
 def _proxy(server: Endpoint) -> str | None:

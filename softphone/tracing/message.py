@@ -38,8 +38,8 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SipMessage:
-    """A message as a stack saw it. `time_us` is Unix time in microseconds; `transport`: udp, tcp, tls; `data`: before
-    encryption, or after decryption."""
+    """A message as a stack saw it. `time_us` is Unix time in microseconds; `transport`: udp, tcp, tls, wss; `data`:
+    before encryption, or after decryption."""
 
     time_us: int
     sent: bool

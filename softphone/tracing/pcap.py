@@ -99,7 +99,7 @@ def _ends(message: SipMessage) -> tuple[Place, Place]:
     for address, port in ((ours, message.local.port), (theirs, message.remote.port)):
         if address is None or address.version != family.version:
             address = IPv4Address(0) if family.version == 4 else IPv6Address(0)
-        shown = 5060 if message.transport == "tls" and port == 5061 else port
+        shown = 5060 if (message.transport, port) in (("tls", 5061), ("wss", 443)) else port
         found.append(Place(str(address), shown & 0xFFFF))
     return found[0], found[1]
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import http
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 Talk = Callable[[socket.socket], None]
 
@@ -48,6 +53,28 @@ def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[int]:
         thread.start()
         yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+@contextmanager
+def websocket(folder: Path, path: str = "/", *, answers: bool = True) -> Iterator[int]:
+    """The port of a server for SIP over secure WebSocket at this path, which answers requests or closes."""
+
+    def talk(link: ServerConnection) -> None:
+        link.recv(timeout=10)
+        if answers:
+            link.send("\r\n\r\n")
+            link.send(OK.decode())
+
+    def where(link: ServerConnection, request: Request) -> Response | None:
+        return None if request.path == path else link.respond(http.HTTPStatus.NOT_FOUND, "")
+
+    tls = tls_context(folder, "good")
+    with serve(talk, "127.0.0.1", 0, ssl=tls, subprotocols=[Subprotocol("sip")], process_request=where) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.socket.getsockname()[1]
+        server.shutdown()
     thread.join(10)
 
 

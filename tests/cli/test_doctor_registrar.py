@@ -15,7 +15,7 @@ from softphone.cli.doctor.findings import Area, Finding
 from softphone.cli.doctor.registrar import Server, check_registrar
 from softphone.config import ResolvedAccount, Secret
 from softphone.lab.certificates import make_certificates
-from tests.cli.registrars import OK, listening, says, tls_context, udp
+from tests.cli.registrars import OK, listening, says, tls_context, udp, websocket
 from tests.interop.peers.certificates import EXPIRED, GOOD, SELF_SIGNED, WRONG_HOST, write_certificates
 
 HOST = "pbx.test"
@@ -193,3 +193,26 @@ def test_accounts_of_one_server_are_one_check() -> None:
 
     servers = registrar.servers_of([account("1"), account("2"), account("3", registrar=(HostPort("other.test", 7),))])
     assert [(s.host, s.port, s.tls_name) for s in servers] == [(HOST, 5061, HOST), ("other.test", 7, HOST)]
+
+
+# ---- WebSocket
+
+
+def test_a_websocket_is_opened_and_asked(folder: Path) -> None:
+    with websocket(folder) as port:
+        found = look(server(port, "wss", folder / "ca.crt"))
+    assert {f.state for f in found.values()} == {"ok"}
+    assert list(found) == ["name", "connection", "TLS", "certificate", "WebSocket", "SIP"]
+    assert found["SIP"].text == "OPTIONS is answered: 200 OK"
+
+
+def test_a_websocket_at_another_path(folder: Path) -> None:
+    with websocket(folder, path="/ws") as port:
+        refused = look(server(port, "wss", folder / "ca.crt"))["WebSocket"]
+    assert (refused.state, "404 Not Found" in refused.text, "websocket_path" in refused.cure) == ("fail", True, True)
+
+
+def test_a_websocket_that_knows_no_sip(folder: Path) -> None:
+    with websocket(folder, answers=False) as port:
+        found = look(server(port, "wss", folder / "ca.crt"))
+    assert (found["WebSocket"].state, found["SIP"].state) == ("ok", "fail")

@@ -27,7 +27,7 @@ def starts(entries: Sequence[Entry]) -> list[str]:
     return [f"{'>' if sent else '<'} {p.status or ''} {p.method}".replace("  ", " ") for sent, p in found]
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls", "wss"])
 def test_every_message_of_a_call(act: Any, transport: str) -> None:
     async def scene(lab: Lab, phone: Phone) -> None:
         tracing = phone.agent.tracing
@@ -52,7 +52,11 @@ def test_every_message_of_a_call(act: Any, transport: str) -> None:
         text = b"".join(e.message.data for e in entries)
         assert b"Signal=*" in text
         assert b'response="****' in text
-        assert b"inline:MASKED" in text
+        if transport == "wss":
+            assert b"Via: SIP/2.0/WSS " in text
+            assert b"SIP/2.0/TCP" not in text, "what went over the WebSocket, not what PJSIP and the tunnel say"
+        else:
+            assert b"inline:MASKED" in text
         tracing.switch(False)
         await phone.hung_up(await phone.connected("9196", account="901"))
         assert len(tracing.entries()) == len(entries)

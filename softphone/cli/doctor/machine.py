@@ -32,7 +32,7 @@ def check_machine(config: Config | None) -> Iterator[Finding]:
     yield from _python()
     yield _open_files(config)
     yield from _folders(config)
-    if config is not None and any(a.transport == "tls" and a.tls.ca_file is None for a in config.accounts):
+    if config is not None and any(a.transport in ("tls", "wss") and a.tls.ca_file is None for a in config.accounts):
         yield _authorities()
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import secrets
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from softphone.addresses import HostPort
 from softphone.cli.doctor.findings import NETWORK_LIMIT_S
+
+if TYPE_CHECKING:
+    from softphone.stacks.websocket import Endpoint
 
 RESEND_S = 0.5  # T1 of RFC 3261 section 17.1.1.1
 MAX_ANSWER_BYTES = 65_536
@@ -80,3 +84,12 @@ def over_udp(address: tuple[str, int], domain: str) -> str:
 def _local(link: socket.socket) -> HostPort:
     host, port = link.getsockname()[:2]
     return HostPort(str(host), int(port))
+
+
+async def over_websocket(server: Endpoint, domain: str) -> str:
+    """The answer's status over a WebSocket. Raises WebSocketFault where there is none, and OSError as `over_stream`."""
+    from softphone.stacks.websocket import ask
+
+    wanted = request(domain, "wss", HostPort(f"{secrets.token_hex(6)}.invalid"))
+    answer = await ask(server, wanted, lambda data: status_of(data) is not None, within_s=NETWORK_LIMIT_S)
+    return status_of(answer) or ""

@@ -9,13 +9,17 @@ import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from softphone.addresses import HostPort
 from softphone.cli.doctor import certificate, options
 from softphone.cli.doctor.findings import NETWORK_LIMIT_S, Area, Finding
 from softphone.cli.doctor.machine import SYSTEM_CA_FILE
 from softphone.config import ResolvedAccount
-from softphone.stacks.names import LookupFailed, Names, Place
+from softphone.stacks.names import LookupFailed, Names, NoWay, Place
+
+if TYPE_CHECKING:
+    from softphone.stacks.websocket import Endpoint
 
 Address = tuple[str, int]
 
@@ -32,6 +36,9 @@ class Server:
     ca_file: Path | None
     verify: bool
     srv: bool = False
+    path: str = "/"
+    elsewhere: bool = False
+    """Whether `host` was configured, and is not what the domain leads to."""
 
     @property
     def area(self) -> Area:
@@ -53,6 +60,8 @@ def _server(account: ResolvedAccount, hop: HostPort) -> Server:
         tls_name=account.tls.server_name or account.domain,
         ca_file=account.tls.ca_file,
         verify=account.tls.verify,
+        path=account.websocket_path,
+        elsewhere=bool(account.registrar or account.outbound_proxy),
     )
 
 
@@ -125,7 +134,10 @@ def _over_tls(server: Server, address: Address, plain: socket.socket) -> Iterato
     with secured:
         yield server.area.ok("TLS", f"{secured.version()}, {(secured.cipher() or ('',))[0]}")
         yield from certificate.judge(server.area, secured.getpeercert(True) or b"", verified=server.verify)
-        yield _ask_stream(server, secured)
+        if server.transport != "wss":
+            yield _ask_stream(server, secured)
+            return
+    yield from _over_websocket(server, address)
 
 
 def _context(server: Server, verify: bool) -> ssl.SSLContext:
@@ -164,6 +176,38 @@ def _no_handshake(server: Server, error: OSError | ValueError) -> Finding:
         return server.area.fail("TLS", f"no common version: {reason.lower().replace('_', ' ')}", cure)
     cure = "check that this port speaks TLS, and tls.ca_file if it is set"
     return server.area.fail("TLS", f"the handshake failed: {reason.lower().replace('_', ' ')}", cure)
+
+
+# ---- WebSocket
+
+
+def _over_websocket(server: Server, address: Address) -> Iterator[Finding]:
+    try:
+        status = asyncio.run(options.over_websocket(_endpoint(server, address), server.domain))
+    except NoWay as fault:
+        yield server.area.fail("WebSocket", fault.cause, fault.advice)
+        return
+    except OSError as error:
+        yield server.area.ok("WebSocket", f"opened at {server.path}, subprotocol sip")
+        yield _silent(server, error)
+        return
+    yield server.area.ok("WebSocket", f"opened at {server.path}, subprotocol sip")
+    yield _answered(server, status)
+
+
+def _endpoint(server: Server, address: Address) -> Endpoint:
+    from softphone.stacks.websocket import Endpoint
+
+    return Endpoint(
+        server.domain,
+        server.tls_name,
+        address[0],
+        address[1],
+        server.path,
+        server.ca_file,
+        server.verify,
+        server.elsewhere,
+    )
 
 
 # ---- SIP

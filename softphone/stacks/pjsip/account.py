@@ -219,7 +219,12 @@ class PjAccount:
             sip = self._stack.options.sip
             pace = wss.Pace(0.75 * sip.register_timeout_s, sip.probe_s, sip.probe_timeout_s, sip.user_agent)
             self._tunnel = wss.Tunnel(
-                self.settings.id, self._alias, route(self.settings, self._pin), pace, self.tunnel_lost
+                self.settings.id,
+                self._alias,
+                route(self.settings, self._pin),
+                pace,
+                self.tunnel_lost,
+                self._stack.sip_tap,
             )
         if not self._tunnel.up:
             self._stray = set(self._legs)

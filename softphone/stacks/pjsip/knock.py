@@ -47,18 +47,14 @@ async def _over_stream(target: Target, account: ResolvedAccount) -> int:
 
 async def _over_websocket(target: Target, account: ResolvedAccount) -> int:
     from softphone.stacks.pjsip.wss import endpoint
-    from softphone.stacks.websocket import open_websocket
+    from softphone.stacks.websocket import ask
 
-    socket = await open_websocket(endpoint(account, target), open_s=PATIENCE_S)
-    try:
-        await socket.send(_options(account, HostPort(f"{secrets.token_hex(6)}.invalid")).decode())
-        async for frame in socket:
-            data = frame.encode() if isinstance(frame, str) else frame
-            if data.strip() and (code := _code(data)) >= 200:
-                return code
-        raise EOFError
-    finally:
-        socket.transport.abort()
+    request = _options(account, HostPort(f"{secrets.token_hex(6)}.invalid"))
+    return _code(await ask(endpoint(account, target), request, _is_final, within_s=PATIENCE_S))
+
+
+def _is_final(data: bytes) -> bool:
+    return bool(data.strip()) and _code(data) >= 200
 
 
 async def _over_udp(target: Target, account: ResolvedAccount) -> int:

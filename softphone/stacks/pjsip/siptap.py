@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -28,6 +29,20 @@ class SipTap:
         self._receiver: Receiver | None = None
         self._pending: deque[Any] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._tunnels: set[int] = set()  # ports of 127.0.0.1, of all times: late messages are hidden as well
+
+    def hide(self, port: int) -> None:
+        """What goes between PJSIP and this port of 127.0.0.1 is told by who listens there (`tell`), as it really is."""
+        self._tunnels.add(port)
+
+    def tell(self, sent: bool, local: Place, remote: Place, data: bytes) -> None:
+        """A message on a WebSocket."""
+        if self._receiver is not None:
+            self._receiver([SipMessage(time.time_ns() // 1000, sent, "wss", local, remote, data)])
+
+    @property
+    def open(self) -> bool:
+        return self._receiver is not None
 
     def install(self) -> None:
         """Between libInit and libStart."""
@@ -61,13 +76,18 @@ class SipTap:
     def _hand_over(self) -> None:
         if self._receiver is None or self._loop is None:
             return
-        batch = [_message(*found) for found in islice(self._pending, BATCH)]
-        for _ in batch:
+        taken = [_message(*found) for found in islice(self._pending, BATCH)]
+        for _ in taken:
             self._pending.popleft()
+        batch = [message for message in taken if not self._is_hidden(message)]
         if batch:
             self._receiver(batch)
         if self._pending and self._loop is not None:
             self._loop.call_soon(self._hand_over)
+
+    def _is_hidden(self, message: SipMessage) -> bool:
+        far = message.remote
+        return message.transport == "tcp" and far.port in self._tunnels and far.address == "127.0.0.1"
 
     @property
     def lost(self) -> int:

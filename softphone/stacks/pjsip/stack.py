@@ -89,7 +89,7 @@ class PjStack:
         self._leaving: list[PjAccount] = []
         self.graveyard = Graveyard()
         self.transports = Transports(options)
-        self._tap = SipTap()
+        self.sip_tap = SipTap()
         self.servers = MediaServers()
         self._tasks = Tasks("pjsip stack")
         self._pins = set(range(1, 65536))
@@ -111,7 +111,7 @@ class PjStack:
             finally:
                 self._devices.unhide()
             pj.installPins()
-            self._tap.install()
+            self.sip_tap.install()
             nat.install(self.servers)
             pj.installAnswers()
             pj.setKeepAlive(math.ceil(self.options.sip.keepalive_s))
@@ -161,7 +161,7 @@ class PjStack:
         self._accounts, self._leaving = [], []
         await self._devices.close()
         self.mixer.stop()
-        self._tap.set(None)
+        self.sip_tap.set(None)
         self.hop.close()
         endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
 
@@ -223,10 +223,10 @@ class PjStack:
     # ---- SIP messages as they travel
 
     def tap(self, receiver: Receiver | None) -> None:
-        self._tap.set(receiver)
+        self.sip_tap.set(receiver)
 
     def tap_lost(self) -> int:
-        return self._tap.lost
+        return self.sip_tap.lost
 
     # ---- what there is
 

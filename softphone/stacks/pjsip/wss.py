@@ -23,8 +23,10 @@ from softphone.config.resolved import ResolvedAccount
 from softphone.stacks.pjsip.ours import is_ours
 from softphone.stacks.pjsip.registrars import Target
 from softphone.stacks.pjsip.settings import tls_name
+from softphone.stacks.pjsip.siptap import SipTap
 from softphone.stacks.pjsip.wssip import Malformed, Message, Rewriting, Stream, messages_of
 from softphone.stacks.websocket import Endpoint, open_websocket
+from softphone.tracing.message import Place
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +69,10 @@ class Tunnel:
     WebSocket ends that nobody closed here.
     """
 
-    def __init__(self, name: str, host: str, route: str, pace: Pace, lost: Callable[[str], None]) -> None:
-        self._name, self._pace, self._lost = name, pace, lost
+    def __init__(
+        self, name: str, host: str, route: str, pace: Pace, lost: Callable[[str], None], tap: SipTap | None = None
+    ) -> None:
+        self._name, self._pace, self._lost, self._tap = name, pace, lost, tap
         self._rewriting = Rewriting(host, route)
         self._tasks = Tasks(f"tunnel of {name}")
         self._link: _Link | None = None
@@ -83,7 +87,7 @@ class Tunnel:
         socket = await open_websocket(
             server, open_s=pace.open_s, ping_s=pace.ping_s, pong_s=pace.pong_s, user_agent=pace.user_agent
         )
-        link = _Link(self._name, socket, self._rewriting, self._tasks, self._over)
+        link = _Link(self._name, socket, self._rewriting, self._tasks, self._over, self._tap)
         try:
             await link.listen()
         except BaseException:
@@ -132,7 +136,9 @@ class _Link:
         rewriting: Rewriting,
         tasks: Tasks,
         over: Callable[[_Link, str], None],
+        tap: SipTap | None,
     ) -> None:
+        self._tap = tap
         self._name, self._socket, self._rewriting, self._tasks, self._tell = name, socket, rewriting, tasks, over
         self._listener: asyncio.Server | None = None
         self._ends: list[asyncio.StreamWriter] = []  # the newest last; PJSIP has one, two for a moment
@@ -142,6 +148,8 @@ class _Link:
     async def listen(self) -> None:
         self._listener = await asyncio.start_server(self._accepted, LOOPBACK, 0)
         self.port = int(self._listener.sockets[0].getsockname()[1])
+        if self._tap is not None:
+            self._tap.hide(self.port)
         self._tasks.spawn(self._from_server(), "from the server")
 
     # ---- PJSIP's side
@@ -175,6 +183,7 @@ class _Link:
 
     async def _send(self, message: Message) -> None:
         data = bytes(self._rewriting.outgoing(message))
+        self._trace(True, data)
         try:
             await self._socket.send(data.decode())  # text, as a browser's
         except UnicodeDecodeError:
@@ -197,7 +206,14 @@ class _Link:
         except Malformed as fault:
             log.warning("account %s: a message over the WebSocket is dropped: %s", self._name, fault)
 
+    def _trace(self, sent: bool, data: bytes) -> None:
+        if self._tap is not None and self._tap.open:
+            ends = (self._socket.local_address, self._socket.remote_address)
+            local, remote = (Place(str(end[0]), int(end[1])) for end in ends)
+            self._tap.tell(sent, local, remote, data)
+
     async def _hand_on(self, message: Message) -> None:
+        self._trace(False, bytes(message))
         data = bytes(self._rewriting.incoming(message))
         if len(data) > MAX_MESSAGE:
             log.warning("account %s: %s of %d bytes is dropped: too long", self._name, message.title, len(data))
