@@ -88,7 +88,7 @@ def test_acceptance_by_hand_and_after_a_while() -> None:
     async def by_hand(api: Client) -> None:
         assert (await api.order("did", **PARIS)).json()["return"] == {"id": 152, "accepted": False}
         (row,) = (await api.did_orders()).json()["return"]
-        assert (row["accepted"], row["number"], row["accept_date"]) == (False, None, None)
+        assert (row["status"], row["number"], row["accept_date"]) == ("pending", None, None)
         order = api.lab.accept_did(152)
         again = api.lab.accept_did(152)
         assert (order.number, again.number) == ("33199000001", "33199000001")

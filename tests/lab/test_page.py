@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.async_api import Page, expect
 
 from softphone.lab import Lab, LabOptions
-from softphone.lab.service_options import TenantOptions
+from softphone.lab.service_options import ServiceOptions, TenantOptions
 from tests.interop.browser.chromium import chromium
 from tests.lab.phone import phone, sdp
 from tests.lab.sound import Rtp
@@ -23,7 +23,7 @@ def on_page(folder: Path, test: Callable[[Lab, Page], Awaitable[None]], *, expec
     """`expected`: what the browser may say of in its console, besides nothing."""
 
     async def run() -> None:
-        options = LabOptions(api_token="f00d" * 8, tenants=TENANTS)
+        options = LabOptions(api_token="f00d" * 8, tenants=TENANTS, service=ServiceOptions(did_acceptance_s=None))
         async with Lab(options) as lab, chromium(folder) as browser:
             tab = await browser.open(lab.api_url, microphone=False, viewport={"width": 1280, "height": 860})
             expect.set_options(timeout=PATIENCE_MS)
@@ -66,6 +66,9 @@ def test_the_page_follows_and_acts(tmp_path: Path) -> None:
                 each.reply(await each.expect("BYE", timeout_s=20), 200)
             await expect(page.locator("#calls tr[data-state='finished']")).to_contain_text("killed")
             await expect(page.locator("#events")).to_contain_text("call ended")
+            order = lab.service.orders.order_did(lab.tenant, "FR", "Paris", "901")
+            await page.get_by_role("button", name=f"Accept order {order.id}").click()
+            await expect(page.locator("#tenants")).to_contain_text("DID 33199000001")
             await page.get_by_role("button", name="Clear fault 1").click()
             await expect(page.locator("#faults tr")).to_have_count(0)
             assert lab.faults.all() == []

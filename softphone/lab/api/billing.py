@@ -148,7 +148,7 @@ def _row(order: DidOrder) -> dict[str, Any]:
         "extension": order.extension,
         "description": order.description,
         "identiy": order.identity,
-        "accepted": order.accepted_at is not None,
+        "status": "accepted" if order.accepted_at is not None else "pending",
         "number": order.number or None,
         "order_date": _date(order.ordered_at),
         "accept_date": _date(order.accepted_at) if order.accepted_at is not None else None,

@@ -125,6 +125,7 @@ class ControlApi:
                 "calls_total": len(calls),
                 "calls_live": len(live),
                 "live_connections": len(lab.service.live.connections),
+                "pending": [views.did_view(each) for each in lab.service.orders.dids if each.accepted_at is None],
                 "faults": [views.fault_view(each) for each in lab.faults.all()],
             }
         )

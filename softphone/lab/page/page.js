@@ -114,6 +114,12 @@ function showTenants(state) {
     for (const [number, extension] of Object.entries(tenant.dids)) {
       list.append(make("dt", `DID ${number}`), make("dd", `rings ${extension}`));
     }
+    for (const order of state.pending.filter((each) => each.domain === tenant.domain)) {
+      const value = make("dd", `${order.location}, ${order.country}, for ${order.extension} `);
+      const accept = doing(() => ask("POST", `/orders/${order.id}/accept`));
+      value.append(button("accept", accept, `Accept order ${order.id}`));
+      list.append(make("dt", `DID order ${order.id}`), value);
+    }
     const table = make("table");
     table.innerHTML = "<thead><tr><th>extension</th><th>password</th><th>state</th><th>phone</th></tr></thead>";
     const body = make("tbody");
