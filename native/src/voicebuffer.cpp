@@ -232,6 +232,7 @@ double VoiceBuffer::steer(double now, size_t n)
     double wanted = this->wanted(), off = smooth_ - wanted;
     if (off > LONG_MS || off < SHORT_MS) steering_ = true;
     if (std::fabs(off) < NEAR_MS) steering_ = false;
+    tooShort_ = off < -ms((double)frame_) / 2;
     double correction = steering_ ? correct(off, out_.loudness(n * 2) < QUIET) : 0;
     if (lateness_.driftKnown()) correction += std::max(-MOST_DRIFT, std::min(MOST_DRIFT, lateness_.driftPpm() / 1e6));
     figures.delayMs.store((float)smooth_, std::memory_order_relaxed);
@@ -312,6 +313,10 @@ bool VoiceBuffer::bridgeGap()
     }
     lossRate_ = lossRate_ * 0.995 + 0.005;
     size_t owed = frame_ > invented_ ? frame_ : 0;
+    if (invented_ && tooShort_) { /* what was made up instead makes the delay longer, and that is wanted */
+        owed = frame_;
+        invented_ = 0;
+    }
     invented_ -= std::min(invented_, frame_);
     const VoicePacket *after = held(next_ + 1);
     size_t restored = owed && after ? codec_.restore(after->payload, after->size, work_.data(), frame_) : 0;

@@ -147,6 +147,7 @@ private:
     size_t keySilence_ = 0;          /* how much may still be silent because a key is down */
     double smooth_ = 0;              /* delay over base, ms */
     bool smoothKnown_ = false;
+    bool tooShort_ = false;          /* the delay is, by half a packet and more */
     bool steering_ = false;          /* on the way to another delay */
     double lossRate_ = 0;
 };

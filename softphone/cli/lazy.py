@@ -47,6 +47,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("transfer", "control:transfer", "Send the far end to a number, or connect it with another call of ours."),
         Entry("redirect", "control:redirect", "Send the caller of a call that rings here elsewhere."),
         Entry("conference", "conference:app", "Merge calls so that all hear each other; split them again."),
+        Entry("handsets", "handsets:app", "Show the browsers that are handsets; put them into calls, and out again."),
         Entry("dtmf", "act:dtmf", "Send digits."),
         Entry("collect", "collect:collect", "Wait for digits that the far end types, and print them."),
         Entry("play", "act:play", "Play a sound file to the far end, or stop it."),

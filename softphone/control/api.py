@@ -17,6 +17,8 @@ from softphone.engine.views import (
     DeviceTestView,
     DeviceView,
     ExpectedView,
+    HandsetMode,
+    HandsetView,
     ProviderStatus,
     RecordEndView,
 )
@@ -163,6 +165,23 @@ class AgentApi(Protocol):
     def set_conference_local(self, id: str, local: bool) -> ConferenceView: ...
 
     def end_conference(self, id: str) -> None: ...
+
+    def handsets(self) -> Sequence[HandsetView]: ...
+
+    def handset(self, handset_id: str) -> HandsetView: ...
+
+    async def open_handset(self, offer_sdp: str, *, name: str = "") -> tuple[HandsetView, str]:
+        """The handset, and the answer's SDP."""
+
+    async def attach_handset(
+        self, handset_id: str, call_id: str, mode: HandsetMode = "talk", *, take_over: bool = False
+    ) -> HandsetView: ...
+
+    def detach_handset(self, handset_id: str, call_id: str | None = None) -> HandsetView: ...
+
+    def send_handset_digits(self, handset_id: str, digits: str, *, duration_ms: int = 160) -> None: ...
+
+    async def close_handset(self, handset_id: str) -> None: ...
 
     def devices(self) -> Sequence[DeviceView]: ...
 

@@ -284,6 +284,31 @@ class ControlClient:
         """Has the PBX ring this phone, which answers by itself, and connect it. `wanted`: see ClickRequest."""
         return self._object("POST", "/v1/click-to-call", {"destination": destination} | wanted)
 
+    # ---- handsets
+
+    def handsets(self) -> list[Json]:
+        return self._list("GET", "/v1/handsets")
+
+    def handset(self, handset: str) -> Json:
+        return self._object("GET", _path("handsets", handset))
+
+    def open_handset(self, offer_sdp: str, *, name: str = "") -> Json:
+        """`handset` and `sdp`, the answer."""
+        return self._object("POST", "/v1/handsets", {"sdp": offer_sdp, "name": name})
+
+    def attach_handset(self, handset: str, call: str, mode: str = "talk", *, take_over: bool = False) -> Json:
+        body = {"mode": mode, "take_over": take_over}
+        return self._object("PUT", _path("handsets", handset, "calls", call), body)
+
+    def detach_handset(self, handset: str, call: str) -> Json:
+        return self._object("DELETE", _path("handsets", handset, "calls", call))
+
+    def send_handset_digits(self, handset: str, digits: str, *, duration_ms: int = 160) -> None:
+        self._request("POST", _path("handsets", handset, "digits"), {"digits": digits, "duration_ms": duration_ms})
+
+    def close_handset(self, handset: str) -> None:
+        self._request("DELETE", _path("handsets", handset))
+
     # ---- conferences
 
     def conferences(self) -> list[Json]:

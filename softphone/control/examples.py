@@ -149,6 +149,15 @@ PROBLEM: Mapping[str, Any] = {
 
 CONFERENCE: Mapping[str, Any] = {"id": "f1", "calls": ["c1", "c2"], "local": True}
 
+HANDSET: Mapping[str, Any] = {
+    "id": "h1",
+    "name": "Ann's browser",
+    "state": "connected",
+    "codec": "opus/48000",
+    "calls": {"c1": "talk"},
+    "figures": {"rtt_ms": 21.5, "tx_loss_percent": 0.0, "voice": {"rx_lost": 0, "delay_ms": 31.0, "drift_ppm": -12.0}},
+}
+
 EXPECTED: Mapping[str, Any] = {
     "id": "x1",
     "account": "901@pbx.example",
@@ -171,6 +180,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "AccountView": ACCOUNT,
     "CallView": CALL,
     "ConferenceView": CONFERENCE,
+    "HandsetView": HANDSET,
+    "HandsetAnswer": {"handset": HANDSET, "sdp": "v=0\r\n…"},
     "CollectView": COLLECT,
     "ExpectedView": EXPECTED,
     "AgentStatus": STATUS,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from softphone.control.api import DigitMethod, RecordMode
-from softphone.engine.views import AudioRoute
+from softphone.engine.views import AudioRoute, HandsetMode, HandsetView
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!%'*+.^_`|~-]{1,100}$")]
 """A token, RFC 3261 section 25.1."""
@@ -270,6 +270,45 @@ class LocalRequest(Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"local": False}]})
 
     local: bool
+
+
+class HandsetRequest(Request):
+    """A handset that wants in: a browser's offer, complete with its candidates."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sdp": "v=0\r\n…", "name": "Ann's browser"}]})
+
+    sdp: Annotated[str, Field(min_length=1, max_length=64_000)]
+    """The offer (SDP): one audio stream with ICE, DTLS-SRTP and rtcp-mux; other streams are refused."""
+    name: Annotated[Line, Field(max_length=100)] = ""
+    """What people shall call it."""
+
+
+class AttachRequest(Request):
+    """How a handset takes part in a call."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mode": "whisper"}]})
+
+    mode: HandsetMode = "talk"
+    """listen: hears both sides; talk: is heard by both as well; whisper: is heard by our side only."""
+    take_over: bool = False
+    """Whether the call's sound moves here: its sound device or file is let go."""
+
+
+class HandsetDigitsRequest(Request):
+    """Keys for a handset."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"digits": "12#"}]})
+
+    digits: Annotated[str, StringConstraints(pattern=r"^[0-9A-D*#]{1,32}$")]
+    duration_ms: Annotated[int, Field(ge=40, le=6000)] = 160
+
+
+@dataclass(frozen=True, slots=True)
+class HandsetAnswer:
+    """A handset that was opened, and the SDP for its offerer."""
+
+    handset: HandsetView
+    sdp: str
 
 
 class TraceRequest(Request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,7 @@ def shared() -> Iterator[Phone]:
 @pytest.fixture
 def phone(shared: Phone) -> Phone:
     """A phone with one call that is up, and another."""
+    shared.do(shared.agent._handsets.clear)
     shared.do(shared.agent._calls.clear)
     shared.do(shared.agent._conferences.clear)
     shared.do(lambda: shared.agent.add_call(state="active"))
@@ -100,6 +102,19 @@ def test_redirect_takes_the_call_that_rings(phone: Phone) -> None:
 def test_do_not_disturb(phone: Phone) -> None:
     assert ask(phone, "dnd", "901").out == "901@pbx.example: do not disturb\n"
     assert ask(phone, "dnd", "901", "--off", "--json").json["dnd"] is False
+
+
+def test_handsets(phone: Phone) -> None:
+    assert ask(phone, "handsets").out == "there is no handset\n"
+    asyncio.run(phone.agent.open_handset("v=0", name="Ann"))
+    assert ask(phone, "handsets", "attach", "h1", "c1", "--whisper").out == "h1: c1 (whisper)\n"
+    listed = ask(phone, "handsets").out
+    assert all(part in listed for part in ("Ann", "c1 (whisper)", "31 ms", "1.0 %", "-12 ppm", "20 ms"))
+    assert ask(phone, "handsets", "attach", "h1", "c1", "--listen", "--whisper").code == exits.USAGE
+    assert ask(phone, "handsets", "attach", "h1", "c1", "--take-over", "--json").json["calls"] == {"c1": "talk"}
+    assert ask(phone, "handsets", "detach", "h1", "c1").out == "h1: in no call\n"
+    assert ask(phone, "handsets", "close", "h1").out == "h1 is closed\n"
+    assert ask(phone, "handsets", "close", "h1").code != exits.OK
 
 
 def test_conferences(phone: Phone) -> None:

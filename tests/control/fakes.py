@@ -23,6 +23,8 @@ from softphone.engine.views import (
     DeviceTestView,
     DeviceView,
     ExpectedView,
+    HandsetMode,
+    HandsetView,
     NativeInfo,
     ProviderStatus,
     RecordEndView,
@@ -84,6 +86,7 @@ class FakeAgent(FakePbx):
         self._accounts = {a.id: a for a in (account_view("901"), account_view("902"))}
         self._calls: dict[str, CallView] = {}
         self._conferences: dict[str, ConferenceView] = {}
+        self._handsets: dict[str, HandsetView] = {}
         self._changed = asyncio.Event()
 
     def _note(self, *command: Any) -> None:
@@ -369,6 +372,44 @@ class FakeAgent(FakePbx):
 
     def quality(self, id: str) -> dict[str, Any] | None:
         return self.call(id).quality
+
+    # ---- handsets
+
+    def handsets(self) -> list[HandsetView]:
+        return list(self._handsets.values())
+
+    def handset(self, handset_id: str) -> HandsetView:
+        if handset_id not in self._handsets:
+            raise NotFound(f"there is no handset {handset_id!r}")
+        return self._handsets[handset_id]
+
+    async def open_handset(self, offer_sdp: str, *, name: str = "") -> tuple[HandsetView, str]:
+        self._note("open_handset", offer_sdp, name)
+        figures = {"rtt_ms": 20.0, "voice": {"rx_packets": 99, "rx_lost": 1, "delay_ms": 31.0, "drift_ppm": -12.0}}
+        view = HandsetView(
+            id=f"h{len(self._handsets) + 1}", name=name, state="connecting", codec="opus/48000", figures=figures
+        )
+        self._handsets[view.id] = view
+        return view, "v=0\r\n"
+
+    async def attach_handset(
+        self, handset_id: str, call_id: str, mode: HandsetMode = "talk", *, take_over: bool = False
+    ) -> HandsetView:
+        self._note("attach_handset", handset_id, self.call(call_id).id, mode, take_over)
+        self._handsets[handset_id] = replace(self.handset(handset_id), calls={call_id: mode})
+        return self._handsets[handset_id]
+
+    def detach_handset(self, handset_id: str, call_id: str | None = None) -> HandsetView:
+        self._note("detach_handset", handset_id, call_id)
+        self._handsets[handset_id] = replace(self.handset(handset_id), calls={})
+        return self._handsets[handset_id]
+
+    def send_handset_digits(self, handset_id: str, digits: str, *, duration_ms: int = 160) -> None:
+        self._note("send_handset_digits", self.handset(handset_id).id, digits, duration_ms)
+
+    async def close_handset(self, handset_id: str) -> None:
+        self._note("close_handset", self.handset(handset_id).id)
+        del self._handsets[handset_id]
 
     # ---- conferences
 

@@ -79,6 +79,28 @@ def test_do_not_disturb() -> None:
     assert request("POST", "/v1/accounts/901/dnd", {})[0] == 422
 
 
+def test_a_handset_from_beginning_to_end() -> None:
+    async def scenario() -> None:
+        async with serving() as served:
+            served.agent.add_call()
+            http = served.http
+            made = await http.post("/v1/handsets", json={"sdp": "v=0", "name": "Ann"})
+            assert (made.status_code, made.headers["location"]) == (201, "/v1/handsets/h1")
+            assert (made.json()["sdp"], made.json()["handset"]["name"]) == ("v=0\r\n", "Ann")
+            seat = "/v1/handsets/h1/calls/c1"
+            assert (await http.put(seat, json={"mode": "whisper"})).json()["calls"] == {"c1": "whisper"}
+            assert (await http.put(seat, json={"mode": "shout"})).status_code == 422
+            assert (await http.post("/v1/handsets/h1/digits", json={"digits": "1#"})).status_code == 202
+            assert (await http.delete(seat)).json()["calls"] == {}
+            assert [each["id"] for each in (await http.get("/v1/handsets")).json()] == ["h1"]
+            assert (await http.delete("/v1/handsets/h1")).status_code == 204
+            assert (await http.get("/v1/handsets/h1")).status_code == 404
+            wanted = ["open_handset", "attach_handset", "send_handset_digits", "detach_handset", "close_handset"]
+            assert [name for name, *_ in served.agent.commands] == wanted
+
+    asyncio.run(scenario())
+
+
 def test_a_conference_from_beginning_to_end() -> None:
     async def scenario() -> None:
         async with serving() as served:
