@@ -48,7 +48,7 @@ def encoded(samples: NDArray[np.int16], codec: str) -> list[bytes]:
 
 def _pcmu(samples: NDArray[np.int16]) -> list[bytes]:
     halved = samples.reshape(-1, 2).mean(axis=1).astype(int)
-    payload = g711.encode("PCMU", halved.tolist())
+    payload = g711.encode("PCMU", tuple(halved.tolist()))
     return [payload[start : start + 160] for start in range(0, len(payload) - 159, 160)]
 
 

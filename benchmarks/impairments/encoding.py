@@ -18,7 +18,7 @@ def payloads(said: Samples, codec: str, opus: Opus) -> list[bytes]:
 
 def _pcmu(said: Samples) -> list[bytes]:
     halved = Sound(said / 32768, RATE_HZ).at_rate(8_000).samples  # band-limited: nothing folds back into the speech
-    payload = g711.encode("PCMU", np.clip(halved * 32768, -32768, 32767).astype(int).tolist())
+    payload = g711.encode("PCMU", tuple(np.clip(halved * 32768, -32768, 32767).astype(int).tolist()))
     return [payload[start : start + 160] for start in range(0, len(payload) - 159, 160)]
 
 

@@ -19,7 +19,8 @@ from tests.support.browser import RATE_HZ, Browser, Samples, samples_of, sound_o
 from tests.support.phone import Phone
 from tests.support.until import until
 
-MOST = 2 / 3  # on a busy machine a jitter buffer may stretch part of it; aiortc's stalls for 0.3 s then
+MOST = 0.5
+PART_S = 0.25  # on a busy machine the jitter buffers stretch some parts, and aiortc's stalls for 0.3 s
 SPEECH_S = 1.5
 SILENT = "9198"
 
@@ -51,18 +52,16 @@ async def handset(phone: Phone, name: str = "", codec: str | None = None) -> Asy
         yield browser, view.id
 
 
-async def hears(browser: Browser, wanted: Sound, within_s: float = 15.0) -> None:
-    """Waits until most of it was heard in the browser. To judge takes time, so it is not begun while it is said."""
-
-    def share() -> float:
-        return heard_share(wanted, sound_of(browser.heard(), 8000 if browser.codec == "pcmu" else RATE_HZ))
-
+async def hears(browser: Browser, wanted: Sound, within_s: float = 20.0) -> None:
+    """Waits until most of it was heard in the browser. To judge takes time: in a thread, and only now and then."""
     found = 0.0
+    rate_hz = 8000 if browser.codec == "pcmu" else RATE_HZ
     try:
         async with asyncio.timeout(within_s):
-            await asyncio.sleep(wanted.seconds + 0.5)
-            while (found := share()) < MOST:  # noqa: ASYNC110  # there is no event of having heard something
-                await asyncio.sleep(0.5)
+            while found < MOST:
+                await asyncio.sleep(wanted.seconds + 1)
+                lately = sound_of(browser.heard()[-5 * rate_hz :], rate_hz)
+                found = await asyncio.to_thread(heard_share, wanted, lately, PART_S)
     except TimeoutError:
         raise AssertionError(f"heard {found:.2f} of it") from None
 
@@ -91,7 +90,7 @@ def test_what_is_said_in_the_browser_comes_back_from_the_echo(act: Any, codec: s
             browser.microphone.say(said(0))
             await hears(browser, speech(0))
             await phone.agent.stop_record(call)
-            assert heard_share(speech(0), read_wav(file, 1)) >= MOST
+            assert heard_share(speech(0), read_wav(file, 1), PART_S) >= MOST
             view = phone.agent.handset(handset_id)
             assert (view.name, view.state, view.calls) == ("Ann's browser", "connected", {call: "talk"})
             assert view.codec == {"opus": "opus/48000", "pcmu": "pcmu/8000"}[codec]
@@ -126,15 +125,17 @@ def test_listen_talk_and_whisper(act: Any, tmp_path: Path) -> None:
             await settled(phone, ann_id, trainee_id, boss_id)
             ann.microphone.say(said(1))
             await asyncio.gather(hears(trainee, speech(1)), hears(boss, speech(1)))
+            ann.microphone.say(None)
             boss.microphone.say(said(2))
             await asyncio.gather(hears(ann, speech(2)), hears(trainee, speech(2)))
+            boss.microphone.say(None)
             trainee.microphone.say(said(3))
             await asyncio.sleep(SPEECH_S)
             await phone.agent.stop_record(call)
-            assert heard_share(speech(1), read_wav(file, 1)) >= MOST
-            assert heard_share(speech(2), read_wav(file, 1)) < MOST / 2
-            assert heard_share(speech(3), read_wav(file, 1)) < MOST / 2
-            assert heard_share(speech(3), sound_of(ann.heard(), RATE_HZ)) < MOST / 2
+            assert heard_share(speech(1), read_wav(file, 1), PART_S) >= MOST
+            assert heard_share(speech(2), read_wav(file, 1), PART_S) < MOST / 2
+            assert heard_share(speech(3), read_wav(file, 1), PART_S) < MOST / 2
+            assert heard_share(speech(3), sound_of(ann.heard(), RATE_HZ), PART_S) < MOST / 2
 
     act(scene)
 
@@ -157,7 +158,7 @@ def test_a_call_moves_between_file_and_browser_while_it_goes_on(act: Any, tmp_pa
             file = tmp_path / "sent.wav"
             await phone.agent.record(call, str(file), mode="stereo", max_duration_s=SPEECH_S * 2)
             await phone.told("record.ended", call=call)
-            assert heard_share(speech(4), read_wav(file, 1)) >= MOST
+            assert heard_share(speech(4), read_wav(file, 1), PART_S) >= MOST
 
     act(scene)
 
@@ -173,9 +174,10 @@ def test_a_conference_is_heard_in_the_handset_of_one_of_its_calls(act: Any) -> N
             one.microphone.say(said(6))
             await hears(other, speech(6))
             phone.agent.set_conference_local(conference.id, False)  # our side steps out, handsets too
+            one.microphone.say(None)
             other.microphone.say(said(7))
             await asyncio.sleep(SPEECH_S + 1)
-            assert heard_share(speech(7), sound_of(one.heard(), RATE_HZ)) < MOST / 2
+            assert heard_share(speech(7), sound_of(one.heard(), RATE_HZ), PART_S) < MOST / 2
             phone.agent.end_conference(conference.id)
             assert phone.agent.handset(one_id).calls == {calls[0]: "talk"}
 

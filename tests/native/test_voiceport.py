@@ -13,6 +13,7 @@ import numpy as np
 import pjsua2 as pj
 import pytest
 
+from softphone.lab.media.g711 import encode_ulaw
 from softphone.testing.audio import Sound, heard_share, speech_like
 
 RATE_HZ = 16_000
@@ -23,9 +24,7 @@ def tone(seconds: float, frequency_hz: float = 440.0, rate_hz: int = 8000) -> An
 
 
 def ulaw(samples: Any) -> bytes:
-    from softphone.lab.media import g711
-
-    return bytes(g711.encode("PCMU", samples.tolist()))
+    return bytes(encode_ulaw(sample) for sample in samples.tolist())
 
 
 def rtp(sequence: int, payload: bytes, *, kind: int = 0, timestamp: int | None = None, marker: bool = False) -> bytes:

@@ -28,25 +28,26 @@ Samples = NDArray[np.int16]
 
 RATE_HZ = 48_000
 FRAME = RATE_HZ // 50
+PAUSE = RATE_HZ // 4
 KEYS = "0123456789*#ABCD"
 EVENTS = 101
 
 
 class Microphone(MediaStreamTrack):
-    """Says `samples` (48 kHz, mono) once, or again and again, and is silent otherwise."""
+    """Says `samples` (48 kHz, mono) again and again; nothing before that is silence."""
 
     kind = "audio"
 
-    def __init__(self, samples: Samples, *, loop: bool = False) -> None:
+    def __init__(self, samples: Samples) -> None:
         super().__init__()
-        self._samples, self._loop = samples, loop
+        self._samples = samples
         self._at = 0
         self._start_s: float | None = None
         self._frames = 0
 
-    def say(self, samples: Samples) -> None:
-        """From now on this is said, from its beginning."""
-        self._samples, self._at = samples, 0
+    def say(self, samples: Samples | None) -> None:
+        """From now on this is said, from its beginning; None: nothing."""
+        self._samples, self._at = np.zeros(0, np.int16) if samples is None else samples, 0
 
     async def recv(self) -> AudioFrame:
         now = time.monotonic()
@@ -57,7 +58,7 @@ class Microphone(MediaStreamTrack):
             await asyncio.sleep(due - now)
         pcm = self._samples[self._at : self._at + FRAME]
         self._at += FRAME
-        if self._loop and self._at >= len(self._samples):
+        if self._at >= len(self._samples) + PAUSE:
             self._at = 0
         pcm = np.concatenate([pcm, np.zeros(FRAME - len(pcm), np.int16)])
         frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
@@ -79,9 +80,9 @@ def sound_of(samples: Samples, rate_hz: int = RATE_HZ) -> Sound:
 class Browser:
     """`codec`: the only one that it offers; None: all that aiortc has."""
 
-    def __init__(self, speech: Samples | None = None, *, loop: bool = False, codec: str | None = None) -> None:
+    def __init__(self, speech: Samples | None = None, *, codec: str | None = None) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.microphone = Microphone(np.zeros(0, np.int16) if speech is None else speech, loop=loop)
+        self.microphone = Microphone(np.zeros(0, np.int16) if speech is None else speech)
         self.codec = codec
         self._heard: list[Samples] = []
         self._listening: asyncio.Task[None] | None = None
