@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC
 
 from softphone import events
@@ -15,6 +16,9 @@ from softphone.errors import Conflict, NotFound
 from softphone.pbx_side import PbxSide
 from softphone.timeline.query import Query, StoreFailed
 from softphone.timeline.views import TimelinePage, TimelineView
+
+TOKEN_DIGITS = 10
+"""Of the number by which a click-to-call is known again."""
 
 
 class PbxCommands(ABC):
@@ -49,9 +53,10 @@ class PbxCommands(ABC):
     ) -> ClickView:
         """Has the PBX ring one of our extensions and, when that is answered, call `destination` and connect the two.
 
-        answer: the phone answers by itself, whoever is there; the PBX records the call. caller: a pattern for whom the
-        PBX shows as the caller of the first call; the default is `src_cid_number`, else everybody within `within_s`
-        seconds. asked_only: answer only if the call's headers ask for it as well.
+        answer: the phone answers by itself, whoever is there; the PBX records the call. The call is known by the number
+        that the PBX shows as its caller: `src_cid_number`, or a random one that nobody else can know. Where a PBX shows
+        something else, say what in `caller` (a pattern; `*` answers whoever calls within `within_s` seconds).
+        asked_only: answer only if the call's headers ask for it as well.
 
         Returns when the PBX took the order; `expect.ended` tells that the call came. Raises Conflict, NotFound,
         UsageError, ProviderRefused, ProviderDown, OutcomeUnknown (it cannot be told; the phone will not answer then).
@@ -68,8 +73,10 @@ class PbxCommands(ABC):
             raise Conflict(f"account {owner.id} is not registered ({owner.state}), so the PBX cannot ring it")
         expect = ""
         if answer:
-            pattern = caller or src_cid_number or "*"
-            expect = self._expected.add(owner.id, pattern, within_s, 0.0, asked_only).id
+            src_cid_number = src_cid_number or (
+                "" if caller else f"{secrets.randbelow(10**TOKEN_DIGITS):0{TOKEN_DIGITS}}"
+            )
+            expect = self._expected.add(owner.id, caller or src_cid_number, within_s, 0.0, asked_only).id
         try:
             async with PbxApi.of(provider) as api:
                 started = await api.call(

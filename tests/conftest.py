@@ -16,6 +16,7 @@ _ALONE = [
     for place in (
         "native",
         "benchmarks",
+        "e2e/test_day_of_life.py",
         "e2e/test_devices.py",
         "e2e/test_fuzz.py",
         "e2e/test_kiosk.py",

@@ -70,7 +70,8 @@ class Live(Strict):
     user_uuid: Secret = Field(description="The user whose token it is ({env}, {file} or {credential})")
     application: Line = Field(default="softphone", min_length=1, description="What the service is told who asks (text)")
     extensions: Annotated[tuple[str, ...], AfterValidator(_live_extensions)] = Field(
-        default=(), description="Whose calls to follow; empty: of all accounts of this phone with a number (extensions)"
+        default=(),
+        description="Whose calls to follow; empty: of all accounts that are pulled and have a number (extensions)",
     )
     liveness_s: Seconds = Field(
         default=90, description="Without a sign of life for so long the connection is made anew (seconds)"

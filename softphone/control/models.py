@@ -152,13 +152,13 @@ class ClickRequest(Request):
     answer: bool = True
     """Whether the phone answers by itself."""
     caller: Annotated[Line, Field(max_length=200)] = ""
-    """Pattern of whom the PBX shows as the caller of the first call; empty: `src_cid_number`, else everybody."""
+    """Pattern of whom the PBX shows as the caller of the first call; empty: `src_cid_number`."""
     asked_only: bool = False
     """Whether the first call must ask to be answered by a header, too."""
     within_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     """For how long the first call is expected."""
     src_cid_number: Annotated[Line, Field(max_length=100)] = ""
-    """The number that the phone sees as the caller."""
+    """The number that the phone sees as the caller; empty: a random one, by which it knows the call again."""
     ignore_early: bool | None = None
     """What the PBX calls so."""
 

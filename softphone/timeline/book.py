@@ -41,6 +41,7 @@ class Book:
         self._counts: dict[tuple[str, str], int] = defaultdict(int)
         self._parts: dict[str, dict[str, Joined]] = {}
         self._pool: dict[str, Joined] = {}
+        self._taken: dict[str, set[str]] = {}  # extension -> facts without an extension that are part of its calls
         self._places: dict[str, str] = {}  # timeline -> the extension that it is filed under
         self._dirty: set[str] = set()
 
@@ -120,17 +121,24 @@ class Book:
         others = {other for uuid in uuids for other in self._claims[uuid]} - {extension} if loose else set()
         beside = [f for other in others for f in self._named[other].values() if f.uuid in uuids and not f.leg]
         joined = join([*own, *loose, *beside], self._window_s)
-        return {each.id: each for each in joined if _is_of(each, extension)}
+        part = {each.id: each for each in joined if _is_of(each, extension)}
+        self._taken[extension] = {fact.id for each in part.values() for fact in each.facts if not fact.extension}
+        return part
 
     def _pooled(self) -> dict[str, Joined]:
         """Calls of which the PBX named no extension, with the legs that they fit."""
-        facts = [fact for uuid, group in self._loose.items() if not self._claims.get(uuid) for fact in group.values()]
+        facts = [
+            fact for uuid, group in self._loose.items() for fact in group.values() if not self._is_taken(uuid, fact)
+        ]
         if not facts:
             return {}
         tails = {_tail(fact.number) for fact in facts}
         alone = (each.leg for part in self._parts.values() for each in part.values() if each.leg and not each.party)
         legs = [fact for leg in alone if _tail(leg.first.number) in tails for fact in leg.facts]
         return {each.id: each for each in join([*facts, *legs], self._window_s) if each.party}
+
+    def _is_taken(self, uuid: str, fact: Fact) -> bool:
+        return any(fact.id in self._taken.get(extension, ()) for extension in self._claims.get(uuid, ()))
 
     def forget(self, ids: Iterable[str]) -> None:
         """Lets go of timelines, which must not change any more."""
@@ -140,19 +148,37 @@ class Book:
 
     def _forget(self, joined: Joined) -> None:
         self._pool.pop(joined.id, None)
-        if place := self._places.pop(joined.id, ""):
+        place = self._places.pop(joined.id, "")
+        if place:
             self._parts[place].pop(joined.id)
         for fact in joined.facts:
             if fact.extension:
-                self._named[fact.extension].pop(fact.id, None)
-                self._claims[fact.uuid].discard(fact.extension)
-                if not self._named[fact.extension]:
-                    del self._named[fact.extension]
-                    self._parts.pop(fact.extension, None)
-            if not self._claims.get(fact.uuid):
-                self._claims.pop(fact.uuid, None)
-                self._loose.pop(fact.uuid, None)
+                self._drop_named(fact)
             self._counts.pop((fact.leg or fact.uuid, fact.extension), None)
+        for fact in joined.facts:
+            if not fact.extension:
+                self._drop_loose(fact, place)
+
+    def _drop_named(self, fact: Fact) -> None:
+        own = self._named[fact.extension]
+        own.pop(fact.id, None)
+        if fact.uuid in self._claims and not any(each.uuid == fact.uuid for each in own.values()):
+            self._claims[fact.uuid].discard(fact.extension)
+            if not self._claims[fact.uuid]:
+                del self._claims[fact.uuid]
+        if not own:
+            del self._named[fact.extension]
+            self._parts.pop(fact.extension, None)
+            self._taken.pop(fact.extension, None)
+
+    def _drop_loose(self, fact: Fact, place: str) -> None:
+        """Unless it is part of a call of another extension, too."""
+        self._taken.get(place, set()).discard(fact.id)
+        group = self._loose.get(fact.uuid)
+        if group is not None and not self._is_taken(fact.uuid, fact):
+            group.pop(fact.id, None)
+            if not group:
+                del self._loose[fact.uuid]
 
 
 def _is_of(joined: Joined, extension: str) -> bool:

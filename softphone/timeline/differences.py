@@ -168,12 +168,19 @@ def _ends(reading: Reading, policy: Policy, now_s: float) -> Found:
         if late_s > policy.grace_s:
             goes_on = f"ended {late_s:.0f} s later" if end else "goes on"
             yield "goes_on_here", f"the PBX finished the call, but here it {goes_on}"
-    if end is not None:
-        late_s = (finish.at_s if finish else now_s) - end.at_s
-        if late_s > policy.grace_s:
-            goes_on = f"finished it {late_s:.0f} s later" if finish else "never said that it finished"
-            if finish or not reading.cdrs:
-                yield "goes_on_at_pbx", f"the call ended here, but the PBX {goes_on}"
+    if end is not None and (late := _late_at_pbx(reading, end, policy, now_s)):
+        yield "goes_on_at_pbx", f"the call ended here, but the PBX {late}"
+
+
+def _late_at_pbx(reading: Reading, end: Fact, policy: Policy, now_s: float) -> str:
+    """Only live events tell when something happened; a webhook may be on its way for long."""
+    finish, live = reading.finish, any(fact.source == "live" for fact in reading.pbx)
+    if finish is not None or reading.cdrs:
+        late_s = finish.at_s - end.at_s if finish is not None and finish.source == "live" else 0.0
+        interrupted = reading.seen("live_lost") is not None
+        return f"finished it {late_s:.0f} s later" if late_s > policy.grace_s and not interrupted else ""
+    patience_s = policy.grace_s if live and not reading.seen("live_lost") else policy.settle_s
+    return "never said that it finished" if now_s - end.at_s >= patience_s else ""
 
 
 def _durations(reading: Reading, policy: Policy, now_s: float) -> Found:

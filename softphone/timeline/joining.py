@@ -122,9 +122,10 @@ def _legs(facts: Sequence[Fact]) -> dict[str, Leg]:
 
 
 def _parties(facts: Sequence[Fact]) -> dict[PartyKey, Party]:
-    """Facts that name no extension belong to each party of that UUID that they fit; else they are parties of their own.
+    """By UUID and extension. Facts that name no extension belong to each party of that UUID that goes their way.
 
-    Where all that is told of a call names no extension, but goes both ways, two extensions of ours are in it.
+    Where none does, another extension of ours may be in the call, of which the PBX told nothing but this: they are a
+    party without a name.
     """
     named: dict[str, dict[str, list[Fact]]] = defaultdict(lambda: defaultdict(list))
     for fact in facts:
@@ -133,28 +134,25 @@ def _parties(facts: Sequence[Fact]) -> dict[PartyKey, Party]:
     found: dict[PartyKey, Party] = {}
     for uuid, groups in named.items():
         loose = groups.pop("", [])
-        keys = {(uuid, extension, ""): group for extension, group in groups.items()} or _nameless(uuid, loose)
-        for key, group in keys.items():
-            others = [others for name, others in keys.items() if name != key]
-            own = in_order([*group, *(fact for fact in loose if _fits(fact, group, others))])
-            found[key] = Party(key, own)
+        for extension, group in groups.items():
+            own = in_order([*group, *(fact for fact in loose if _fits(fact, group))])
+            found[uuid, extension, ""] = Party((uuid, extension, ""), own)
+        left = [fact for fact in loose if not any(_fits(fact, group) for group in groups.values())]
+        for key, group in _nameless(uuid, left).items():
+            found[key] = Party(key, in_order(group))
     return found
 
 
-def _nameless(uuid: str, loose: Sequence[Fact]) -> dict[PartyKey, list[Fact]]:
-    directions = {fact.direction for fact in loose if fact.direction} or {""}
-    return {(uuid, "", way): [fact for fact in loose if fact.direction == way] for way in sorted(directions)}
+def _nameless(uuid: str, left: Sequence[Fact]) -> dict[PartyKey, list[Fact]]:
+    """Of each direction one; what tells no direction is true of both."""
+    ways = {fact.direction for fact in left if fact.direction} or ({""} if left else set())
+    return {(uuid, "", way): [fact for fact in left if fact.direction in (way, "")] for way in sorted(ways)}
 
 
-def _fits(fact: Fact, group: Sequence[Fact], others: Sequence[Sequence[Fact]]) -> bool:
-    """Whether a fact without an extension is this party's: not where its direction is that of another one only."""
-    if not fact.direction or _goes(group, fact.direction):
-        return True
-    return not any(_goes(other, fact.direction) for other in others)
-
-
-def _goes(group: Sequence[Fact], direction: str) -> bool:
-    return any(fact.direction == direction for fact in group)
+def _fits(fact: Fact, group: Sequence[Fact]) -> bool:
+    """Whether a fact without an extension may be of this party."""
+    ways = {each.direction for each in group if each.direction}
+    return not fact.direction or not ways or fact.direction in ways
 
 
 Pairs = dict[str, tuple[PartyKey, str]]

@@ -20,10 +20,9 @@ MOST_ENTRIES = 1000
 def missing(joined: Joined, policy: Policy) -> list[str]:
     """The sides that have not told their part."""
     reading = Reading.of(joined)
-    told = {"phone": reading.end, "pbx": reading.finish, "cdr": reading.cdrs}
-    expected = policy.expects | {"phone"}
-    if reading.pbx and not reading.cdrs:
-        expected |= {"pbx"}  # it has begun to tell
+    # A CDR is the PBX's last word: it makes up for live events that were missed
+    told = {"phone": reading.end, "pbx": reading.finish or reading.cdrs, "cdr": reading.cdrs}
+    expected = policy.expects | {"phone"} | ({"pbx"} if reading.pbx else set())
     return [side for side in ("phone", "pbx", "cdr") if side in expected and not told[side]]
 
 
@@ -64,7 +63,7 @@ def tell(joined: Joined, policy: Policy, now_s: float) -> TimelineView:
         account=_first(facts, "account"),
         extension=first.extension or _first(facts, "extension"),
         direction=first.direction or _first(facts, "direction"),
-        number=first.number or _first(facts, "number"),
+        number=_far_end(reading, facts),
         call=joined.leg.key.rpartition("/")[2] if joined.leg else "",
         sip_call_ids=_sip_call_ids(reading.phone),
         call_uuid=_call_uuid(joined),
@@ -86,6 +85,13 @@ def tell(joined: Joined, policy: Policy, now_s: float) -> TimelineView:
 
 def _first(facts: Sequence[Fact], name: str) -> str:
     return next((value for fact in facts if (value := getattr(fact, name))), "")
+
+
+def _far_end(reading: Reading, facts: Sequence[Fact]) -> str:
+    """Of a click-to-call it is whom the PBX calls then, not what it shows while it rings here."""
+    if reading.clicks:
+        return reading.clicks[0].number
+    return next((fact.number for fact in (*reading.phone, *facts) if fact.number), "")
 
 
 def _call_uuid(joined: Joined) -> str:

@@ -65,3 +65,13 @@ def test_one_that_nobody_knows(phone: Phone) -> None:
 def test_a_drawing_of_nothing() -> None:
     assert len(drawn([])) == 1
     assert len(drawn([asdict(entry) for view in known() for entry in view.entries])) == 9
+
+
+def test_click_to_call_by_the_phone_that_runs(phone: Phone) -> None:
+    ended = softphone("pbx", "click-to-call", "901", "33612345678", "--here", socket=phone.path)
+    assert ended.out == "call      u1\nrecorded  yes\nexpected  x1\n"
+    (name, destination, wanted) = phone.agent.commands[-1]
+    assert (name, destination, wanted["account"], wanted["answer"]) == ("click_to_call", "33612345678", "901", True)
+    ended = softphone("pbx", "click-to-call", "901", "9", "--here", "--no-auto-answer", "--json", socket=phone.path)
+    assert ended.json["call_uuid"] == "u1"
+    assert phone.agent.commands[-1][2]["answer"] is False

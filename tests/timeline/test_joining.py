@@ -151,6 +151,15 @@ def test_a_call_between_two_of_ours_whose_webhooks_name_no_extension(live: bool)
     assert [[f.direction for f in j.facts if f.source == "cdr"] for j in joined] == [["out"], ["in"]]
 
 
+def test_a_call_between_two_of_ours_when_live_events_told_of_one_only() -> None:
+    story = Story()
+    internal(story, live=False)
+    story.live(0.2, "ringing", uuid="i", number="902")
+    joined = join(story.facts)
+    assert [[f.direction for f in j.facts if f.source == "cdr"] for j in joined] == [["out"], ["in"]]
+    assert [j.leg.key if j.leg else "" for j in joined] == ["b1/i1", "b1/i2"]
+
+
 def test_facts_survive_the_store() -> None:
     facts = tuple(good_call().facts)
     assert from_json(to_json(facts)) == facts
@@ -180,6 +189,11 @@ def crowd() -> list[Fact]:
     story.cdr(51, 3.0, uuid="w3", number="777001", extension="", account="")
     story.cdr(52, 3.0, uuid="w4", number="888001", extension="", account="")
     internal(story, live=True)
+    story.out(5, "902", call="m1")
+    story.into(5.1, "901", call="m2", account="902@pbx.example")
+    story.live(5.2, "ringing", uuid="m", number="902")
+    story.cdr(54, 5.0, uuid="m", number="902", extension="", account="")
+    story.cdr(54, 5.0, uuid="m", number="901", direction="inbound", extension="", account="")
     story.out(4, "903", call="k1")
     story.into(4.1, "901", call="k2", account="903@pbx.example")
     story.cdr(53, 5.0, uuid="k", number="903", extension="", account="")
@@ -231,3 +245,5 @@ def test_what_is_forgotten_leaves_nothing_behind() -> None:
     assert not book._named
     assert not book._loose
     assert not book._counts
+    assert not book._taken
+    assert not book._claims

@@ -8,7 +8,7 @@ import typer
 
 from softphone.cli.commands import pbx_live, pbx_orders, pbx_token
 from softphone.cli.lazy import SETTINGS
-from softphone.cli.options import AsJson, Settings
+from softphone.cli.options import AsJson, Settings, Socket
 from softphone.cli.output import count_of, note, print_facts, print_json, print_table, yes_no
 from softphone.cli.provider import ConfigFile, finish, load_config, progress
 from softphone.errors import UsageError
@@ -113,14 +113,21 @@ def click_to_call(
     caller_id: Annotated[
         str, typer.Option("--caller-id", metavar="NUMBER", help="The number that the extension sees.")
     ] = "",
+    here: Annotated[
+        bool, typer.Option("--here", help="The phone that runs here orders it, and answers by itself (its accounts).")
+    ] = False,
     config: ConfigFile = None,
+    socket: Socket = None,
     as_json: AsJson = False,
 ) -> None:
     """Have the PBX call an extension, then connect it with a number. The PBX records such calls.
 
     It is sent once. Exit code 6: whether the call was started is unknown.
     """
-    settings = Settings.of(ctx, None, as_json)
+    settings = Settings.of(ctx, socket, as_json)
+    if here:
+        _click_here(settings, src, destination, auto_answer, ignore_early, caller_id)
+        return
     _, provider = load_config(ctx, config)
 
     async def started() -> Any:
@@ -136,6 +143,18 @@ def click_to_call(
         print_json(call.model_dump(mode="json") | {"recorded": call.recorded})
     else:
         print_facts({"call": call.call_uuid, "recorded": yes_no(call.recorded), "pbx says": call.message})
+
+
+def _click_here(
+    settings: Settings, account: str, destination: str, answer: bool | None, ignore_early: bool | None, caller_id: str
+) -> None:
+    wanted = {"account": account, "answer": answer is not False, "src_cid_number": caller_id}
+    with settings.connect() as phone:
+        call = phone.click_to_call(destination, **wanted, ignore_early=ignore_early)
+    if settings.json:
+        print_json(call)
+    else:
+        print_facts({"call": call["call_uuid"], "recorded": yes_no(call["recorded"]), "expected": call["expect"]})
 
 
 @app.command()
