@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.lab import Lab
+from softphone.lab import Lab, LabOptions
 from softphone.lab.media.tone import TONE_HZ
 from softphone.testing.audio import Sound, find, heard_share, speech_like, strongest_tone
 from tests.interop.browser.chromium import chromium, loopback_network
@@ -88,9 +88,9 @@ def test_registers_hears_itself_types_and_is_called(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_talks_to_a_plain_phone(tmp_path: Path) -> None:
+def test_talks_to_a_plain_phone_and_takes_binary_frames(tmp_path: Path) -> None:
     async def run() -> None:
-        async with Lab() as lab, sipjs(lab, "901", tmp_path) as phone:
+        async with Lab(LabOptions(ws_frames="binary")) as lab, sipjs(lab, "901", tmp_path) as phone:
             with baresip(lab, "902", tmp_path, "udp", BARESIP_HZ) as plain:
                 await lab.wait_for("registered", extension="902", timeout_s=15)
                 await asyncio.to_thread(plain.calls, f"sip:901@{lab.domain}")
