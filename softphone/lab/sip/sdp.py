@@ -5,6 +5,7 @@ A description is kept line by line, so that one that is only passed on leaves as
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from dataclasses import dataclass, field
 
@@ -112,10 +113,14 @@ class Session:
         raise SdpError("no audio")
 
     def address(self, media: Media) -> tuple[str, int]:
-        """Where the other side wants the RTP of that section. Raises SdpError."""
+        """Where the other side wants the RTP of that section; a name only ICE could do without. Raises SdpError."""
         host = media.connection() or _address_of(self.lines)
         if host is None:
             raise SdpError("no address (c= line)")
+        if not _is_ip(host):
+            if not (media.attributes("ice-ufrag") or self.attributes("ice-ufrag")):
+                raise SdpError("a name in the c= line: nobody looks it up while sound waits")
+            host = "0.0.0.0"
         return host, media.port
 
     def rtcp_address(self, media: Media) -> tuple[str, int]:
@@ -173,6 +178,14 @@ def readdress(session: Session, media: Media, host: str, port: int) -> None:
 
 
 _ICE_SESSION = ("ice-ufrag", "ice-pwd", "ice-options", "ice-lite", "group")
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _attributes(lines: list[str], name: str) -> list[str]:
