@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,13 +15,13 @@ from softphone.lab.calls import CallRecord, Origin, Party
 from softphone.lab.directory import Directory, Extension, Tenant
 from softphone.lab.events import EventLog
 from softphone.lab.media.keying import new_identity
-from softphone.lab.media.negotiation import Codec, NotAcceptable
+from softphone.lab.media.negotiation import DEFAULT_CODECS, Codec, NotAcceptable
 from softphone.lab.options import LabOptions
 from softphone.lab.plan import Service, number_plan
 from softphone.lab.sip import message as sip
 from softphone.lab.sip import sdp
 from softphone.lab.sip.b2bua import Bridge, invite_headers
-from softphone.lab.sip.connection import Connection
+from softphone.lab.sip.connection import Connection, Hunt
 from softphone.lab.sip.endpoint import SipEndpoint
 from softphone.lab.sip.host import CallHost, CallOver, Outcome, Run, Successor, transferred
 from softphone.lab.sip.leg import Hangup, IncomingLeg, Leg, OutgoingLeg
@@ -236,8 +237,7 @@ class Switch:
         """
         source = tenant.get(src)
         target = self._destination(destination, tenant)
-        bindings = self._reachable(source)
-        if not bindings:
+        if not self._reachable(source):
             raise Conflict(f"extension {src} is not registered")
         number = target.number
         record = self._new_record(src, number, domain=tenant.domain, origin="click_to_call")
@@ -246,14 +246,17 @@ class Switch:
             record.add_party(Party(target.number, target.domain, "inbound", src))
         record.start()
         seen = src_cid_number or number
-        leg = self.endpoint.call(bindings[-1], caller=seen, caller_name=seen)
-        call = self._call(leg, record, any_codec=False)
-        call.side = "caller"
-        headers = self._options.call_headers(record.uuid)
-        if auto_answer:
-            headers.append(("Call-Info", f"<sip:{tenant.domain}>;answer-after=0"))
-        secure = srtp or self._options.srtp == "mandatory"
-        leg.start(headers=headers, body=call.offer(srtp=secure, dtls=self._offers_dtls(bindings[-1])))
+        headers = [("Call-Info", f"<sip:{tenant.domain}>;answer-after=0")] if auto_answer else []
+        phones = self.phones(
+            source,
+            record,
+            DEFAULT_CODECS,
+            caller=seen,
+            caller_name=seen,
+            secure=srtp,
+            headers=headers,
+            side="caller",
+        )
 
         async def connect(near: ServiceCall) -> None:
             if isinstance(target, Extension):
@@ -265,9 +268,23 @@ class Switch:
                 near.record.answered(srtp=near.media.secure)
                 await target.run(near)
 
-        service = Service(number, "click-to-call", "", connect)
-        self.endpoint.tasks.spawn(self._ring_out(leg, call, service, first_of_two=True), f"click-to-call {src}")
+        self.endpoint.tasks.spawn(self._from_first_end(record, phones, connect), f"click-to-call {src}")
         return record
+
+    async def _from_first_end(self, record: CallRecord, phones: list[ServiceCall], run: Run) -> None:
+        """Wait for the first end to pick up, then see the call through."""
+        end = Outcome("lab stopped", 0, "pbx")
+        hunt = Hunt(phones, self.endpoint.tasks, lambda _, response: record.ringing(early=bool(response.body)))
+        try:
+            near = await hunt.run(asyncio.get_running_loop().create_future(), self._options.no_answer_s)
+            hunt.let_go(winner_too=record.killed)
+            if near is not None and not record.killed:
+                record.leg_answered(record.caller)
+                end = await self.carry(near, run)
+            else:
+                end = replace(hunt.failure, by="caller")
+        finally:
+            record.finished(cause=end.cause, code=end.code, by=end.by, rtp_received=end.rtp_received)
 
     def _destination(self, destination: str, tenant: Tenant) -> Target:
         number, owner = destination, tenant
@@ -328,17 +345,23 @@ class Switch:
         caller_name: str,
         secure: bool,
         headers: sip.HeaderList = (),
+        side: str = "callee",
     ) -> list[ServiceCall]:
-        """Ring every phone of an extension with an offer of the PBX."""
-        phones = []
-        for binding in self._reachable(callee):
+        """Ring every phone of an extension with an offer of the PBX; one that insists on SRTP is rung once more."""
+
+        def ring(binding: Binding, srtp: bool) -> ServiceCall:
             leg = self.endpoint.call(binding, caller=caller, caller_name=caller_name)
             phone = self._call(leg, record, any_codec=True)
-            srtp = secure or self._options.srtp == "mandatory"
-            body = phone.offer(srtp=srtp, codecs=codecs, dtls=self._offers_dtls(binding))
+            phone.side = side
+            dtls = self._offers_dtls(binding)
+            if not (srtp or dtls or self._options.srtp == "off"):
+                phone.again = functools.partial(ring, binding, True)
+            body = phone.offer(srtp=srtp, codecs=codecs, dtls=dtls)
             leg.start(headers=[*headers, *self._options.call_headers(record.uuid)], body=body)
-            phones.append(phone)
-        return phones
+            return phone
+
+        srtp = secure or self._options.srtp == "mandatory"
+        return [ring(binding, srtp) for binding in self._reachable(callee)]
 
     def _operator(self, call: ServiceCall) -> str:
         """The first extension of the tenant that somebody is at."""
@@ -379,9 +402,7 @@ class Switch:
             self.endpoint.tasks.spawn(leg.end("killed"), "kill")
         return record
 
-    async def _ring_out(
-        self, leg: OutgoingLeg, call: ServiceCall, service: Service, *, first_of_two: bool = False
-    ) -> None:
+    async def _ring_out(self, leg: OutgoingLeg, call: ServiceCall, service: Service) -> None:
         """See an INVITE of ours through to its answer, then run the service."""
         try:
             async with asyncio.timeout(self._options.no_answer_s):
@@ -390,7 +411,7 @@ class Switch:
             await leg.abandon("no answer")
         else:
             if response.code < 300:
-                await self._picked_up(leg, call, response, first_of_two)
+                await self._picked_up(leg, call, response)
         await self._run_service(call, service)
 
     async def _follow(self, leg: OutgoingLeg, call: ServiceCall) -> Response:
@@ -399,17 +420,13 @@ class Switch:
                 call.record.ringing(early=bool(response.body))
         return response
 
-    async def _picked_up(self, leg: OutgoingLeg, call: ServiceCall, response: Response, first_of_two: bool) -> None:
+    async def _picked_up(self, leg: OutgoingLeg, call: ServiceCall, response: Response) -> None:
         leg.ack(leg.invite)
         if call.record.killed:
             await leg.bye("killed")
             return
         try:
-            if first_of_two:
-                call.learn(response.body)
-                call.record.leg_answered(call.record.caller)
-            else:
-                call.picked_up(response.body)
+            call.picked_up(response.body)
         except NotAcceptable:
             await leg.bye("unusable answer")
 

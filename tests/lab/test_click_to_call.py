@@ -11,9 +11,18 @@ from softphone.errors import Conflict, NotFound
 from softphone.lab import Lab, LabOptions
 from softphone.lab.directory import Tenant
 from softphone.lab.media.g711 import TRANSCODED
+from softphone.lab.media.srtp import SdesKey
 from tests.lab.phone import Phone, phone, sdp
 from tests.lab.sound import Rtp, fields, media_port
 
+SECURE = """v=0
+o=phone 1 1 IN IP4 127.0.0.1
+s=-
+c=IN IP4 127.0.0.1
+t=0 0
+m=audio {port} RTP/SAVP 0
+a=crypto:KEY
+"""
 PCMA_ONLY = """v=0
 o=phone 1 1 IN IP4 127.0.0.1
 s=-
@@ -123,6 +132,34 @@ def test_a_destination_that_refuses_ends_the_call() -> None:
             src.reply(await src.expect("BYE"), 200)
             await lab.wait_for("call_ended", call=record.uuid, cause="rejected", code=486, by="callee")
             assert record.answered_at is None
+
+    in_lab(test)
+
+
+def test_phones_that_insist_on_srtp_get_it() -> None:
+    """Each end refuses the plain offer, and is rung once more with keys."""
+
+    async def test(lab: Lab) -> None:
+        async with phone(lab, "901", "tls") as src, phone(lab, "902", "tls") as dst, Rtp() as a, Rtp() as b:
+            await src.register()
+            await dst.register()
+            record = lab.switch.click_to_call(lab.switch.tenants.first, "901", "902")
+            for ua, rtp in ((src, a), (dst, b)):
+                plain = await ua.expect("INVITE")
+                if ua is src:
+                    assert b"RTP/AVP" in plain.body
+                    ua.reply(plain, 488)
+                    await ua.expect("ACK")
+                    plain = await ua.expect("INVITE")
+                assert b"RTP/SAVP" in plain.body
+                key = str(SdesKey.new("AES_CM_128_HMAC_SHA1_80"))
+                ua.reply(plain, 200, body=sdp(rtp.port, SECURE.replace("KEY", key)))
+                await ua.expect("ACK")
+            await lab.wait_for("call_answered", call=record.uuid, srtp=True)
+            lab.switch.kill(record.uuid)
+            for ua in (src, dst):
+                ua.reply(await ua.expect("BYE"), 200)
+            await lab.wait_for("call_ended", call=record.uuid, cause="killed")
 
     in_lab(test)
 

@@ -20,6 +20,8 @@ from softphone.lab.sip.leg import NORMAL_CLEARING, TAKEN_ELSEWHERE, Hangup, Inco
 from softphone.lab.sip.service_call import ServiceCall
 from softphone.lab.tasks import TaskOwner
 
+NOT_ACCEPTABLE = 488
+
 Progress = Callable[[ServiceCall, Response], None]
 
 
@@ -51,8 +53,14 @@ class Hunt:
                 await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
                 for task in [each for each in pending if each.done()]:
                     pending.discard(task)
-                    if self._took(waiting[task], task.result()):
+                    phone, response = waiting[task], task.result()
+                    if self._took(phone, response):
                         return self.winner
+                    if response.code == NOT_ACCEPTABLE and phone.again is not None:
+                        self.phones.append(phone.again())
+                        again = self._tasks.spawn(self._follow(self.phones[-1]), "phone, with SRTP")
+                        waiting[again] = self.phones[-1]
+                        pending.add(again)
             return None
         finally:
             for task in pending:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sipmessage import Request
 
@@ -53,6 +53,7 @@ class ServiceCall:
         self.joined: ServiceCall | None = None  # the phone that hears this one, and is heard
         self.outcome: Outcome | None = None  # where this leg does not tell
         self.run: Run | None = None  # the service that works for this phone
+        self.again: Callable[[], ServiceCall] | None = None  # rings the same phone with SRTP, should it insist on it
         self.minded = False  # somebody sees to the end of this leg: it does not end the service
         self._host = host
         self._options = host.options
