@@ -24,9 +24,9 @@ MARKS = {"ok": ("✓", "32"), "info": ("·", "2"), "warn": ("!", "33"), "fail": 
 def doctor(ctx: typer.Context, config: ConfigFile = None, socket: Socket = None, as_json: AsJson = False) -> None:
     """Find out what keeps the phone from working, and what to do about it.
 
-    Looks at this machine, the native build, the configuration and its secrets, the PBX's API, the way to each
-    registrar (name, connection, certificate, SIP), STUN and TURN servers, the clock, and the phone that runs, if one
-    does. Registers nowhere and changes nothing. Exits with 1 if something has to be mended.
+    Looks at this machine, the native build, the configuration and its secrets, the PBX's API and live events, the way
+    to each registrar (name, connection, certificate, SIP), STUN and TURN servers, the clock, and the phone that runs,
+    if one does. Registers nowhere and changes nothing. Exits with 1 if something has to be mended.
     """
     from softphone.cli.doctor.examine import examine
 

@@ -52,6 +52,11 @@ def _network(config: Config, doing: Doing) -> Iterator[Finding]:
         return findings
 
     yield from _all((api, lambda: check_clock(config), lambda: check_nat(config)), (API.name, "clock", NAT.name))
+    if (provider := config.provider) is not None and provider.live is not None:
+        from softphone.cli.doctor.live import LIVE, check_live
+
+        doing("the PBX's live events")
+        yield from _all((lambda: check_live(provider, accounts),), (LIVE.name,))
     yield from _registrars(accounts, doing)
 
 
