@@ -8,13 +8,17 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from softphone.lab.directory import Extension
 from softphone.lab.events import EventLog
 
 Origin = Literal["phone", "pbx", "click_to_call"]
 
 
 class LiveLeg(Protocol):
-    """What a record must know of a leg to end it."""
+    """What a record must know of a leg: whose it is, whether it was picked up, and how to end it."""
+
+    extension: Extension | None
+    confirmed: bool
 
     @property
     def call_id(self) -> str:
@@ -83,6 +87,11 @@ class CallRecord:
         """One more extension takes part."""
         if party not in self.parties:
             self.parties.append(party)
+
+    def picked_up(self, party: Party) -> bool:
+        """Whether a phone of that extension is in the call."""
+        whose = (leg.extension for leg in self.legs if leg.confirmed and leg.extension is not None)
+        return any((each.number, each.domain) == (party.extension, party.domain) for each in whose)
 
     def start(self) -> None:
         """The call has begun."""

@@ -19,7 +19,7 @@ NAMES = {
     "registration_failed": "extension, domain, code, cause",
     "call_started": "call, domain, caller, callee, origin (phone, pbx, click_to_call)",
     "call_ringing": "call, domain, callee, early (whether sound came with it)",
-    "leg_answered": "call, domain, number: the first end of a call that the PBX makes has picked up",
+    "leg_answered": "call, domain, number: an end has picked up that the PBX calls, the first of two or one more",
     "call_answered": "call, domain, caller, callee, srtp",
     "call_held": "call, domain, by (caller, callee)",
     "call_resumed": "call, domain, by (caller, callee)",

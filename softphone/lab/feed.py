@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,13 +11,7 @@ from softphone.lab.events import EventLog, LabEvent
 
 State = Literal["ringing", "active", "held", "finished"]
 
-_STATES: Mapping[str, State] = {
-    "call_answered": "active",
-    "call_held": "held",
-    "call_resumed": "active",
-    "call_transferred": "active",
-    "call_ended": "finished",
-}
+_MOVES = ("call_answered", "call_held", "call_resumed", "call_transferred")
 
 
 @dataclass(frozen=True)
@@ -75,29 +69,49 @@ class CallFeed:
             self._tell_all(record, "ringing", "outbound")
         elif event.name == "leg_answered":
             self._first_leg_up.add(record.uuid)
+            if record.answered_at is not None:
+                self._moves(record)
         elif event.name == "call_ringing":
             self._rings(record)
-        elif event.name in _STATES:
-            self._moves(record, _STATES[event.name])
+        elif event.name == "call_ended":
+            self._ends(record)
+        elif event.name in _MOVES:
+            if event.name == "call_transferred":
+                self._leaves(record, event.data["by"], event.data["to"])
+            self._moves(record, answered=event.name == "call_answered")
 
     def _rings(self, record: CallRecord) -> None:
         """Whoever is called. In click-to-call the first phone that rings is the caller's own."""
         if record.origin != "click_to_call" or record.uuid in self._first_leg_up:
             self._tell_all(record, "ringing", "inbound")
 
-    def _moves(self, record: CallRecord, state: State) -> None:
+    def _moves(self, record: CallRecord, *, answered: bool = False) -> None:
+        """Who is in the call talks or is held; whose phone rang when somebody else picked up has nothing any more."""
         told = self._told.get(record.uuid, {})
         for party in tuple(record.parties):
-            if state == "finished":
-                if party in told:
-                    self._tell(record, party, state)
+            last = told.get(party)
+            if last == "finished":
                 continue
-            if party not in told:
+            if party.direction == "inbound" and not record.picked_up(party):
+                if answered and last is not None:
+                    self._tell(record, party, "finished")
+                continue
+            if last is None:
                 self._tell(record, party, "ringing")  # picked up without a ring: nothing else came before
-            self._tell(record, party, state if record.state != "held" else "held")
-        if state == "finished":
-            self._told.pop(record.uuid, None)
-            self._first_leg_up.discard(record.uuid)
+            self._tell(record, party, "held" if record.state == "held" else "active")
+
+    def _leaves(self, record: CallRecord, by: str, to: str) -> None:
+        """Whoever transferred the call is out of it."""
+        direction = "outbound" if by == "caller" else "inbound"
+        for party, state in tuple(self._told.get(record.uuid, {}).items()):
+            if party.direction == direction and state != "finished" and party.extension != to:
+                self._tell(record, party, "finished")
+
+    def _ends(self, record: CallRecord) -> None:
+        for party in tuple(self._told.get(record.uuid, {})):
+            self._tell(record, party, "finished")
+        self._told.pop(record.uuid, None)
+        self._first_leg_up.discard(record.uuid)
 
     def _tell_all(self, record: CallRecord, state: State, direction: str) -> None:
         for party in tuple(record.parties):

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from softphone.lab import Lab, LabOptions
 from softphone.lab.service_options import ServiceOptions, TenantOptions
 from tests.lab.phone import Phone, phone, sdp
-from tests.lab.service import Client, with_service
+from tests.lab.service import Client, Live, with_service
 from tests.lab.sound import Rtp
 
 
@@ -134,6 +134,69 @@ def test_click_to_call_and_kill_by_the_api() -> None:
             ]
 
     with_service(test, LabOptions(tenants=(TenantOptions("b.test", extensions=("901",)),)))
+
+
+async def states(live: Live, count: int) -> list[tuple[str, str]]:
+    """Extension and state of the next frames."""
+    frames = [await live.call() for _ in range(count)]
+    return [(each["presenceId"].split("@")[0], each["state"]) for each in frames]
+
+
+def test_who_transfers_is_out_and_who_takes_over_is_in() -> None:
+    async def test(api: Client) -> None:
+        async with (
+            api.live(901, 902, 903) as live,
+            phone(api.lab, "901") as alice,
+            phone(api.lab, "902") as bob,
+            phone(api.lab, "903") as carol,
+        ):
+            for each in (alice, bob, carol):
+                await each.register()
+            invite = await talk(alice, bob, "902")
+            assert [state for _, state in await states(live, 4)] == ["ringing", "ringing", "active", "active"]
+            bob.within_theirs(invite, "REFER", headers={"Refer-To": "<sip:903@pbx.lab.test>"})
+            await bob.expect(202)
+            bob.reply(await bob.expect("NOTIFY"), 200)
+            third = await carol.expect("INVITE")
+            carol.reply(third, 200, body=sdp(4004))
+            await carol.expect("ACK")
+            alice.reply(await alice.expect("INVITE"), 200, body=sdp(4000))
+            await alice.expect("ACK")
+            assert await states(live, 3) == [("902", "finished"), ("903", "ringing"), ("903", "active")]
+            carol.within_theirs(third, "BYE")
+            await carol.expect(200)
+            alice.reply(await alice.expect("BYE"), 200)
+            assert await states(live, 2) == [("901", "finished"), ("903", "finished")]
+            await api.lab.wait_for("call_ended")
+            bob.reply(await bob.expect("NOTIFY"), 200)
+
+    with_service(test)
+
+
+def test_a_mailbox_is_not_the_extension() -> None:
+    async def test(api: Client) -> None:
+        async with api.live(901, 902) as live, phone(api.lab, "901") as one, phone(api.lab, "902") as two, Rtp() as rtp:
+            await one.register()
+            await two.register()
+            await one.invite("902", sdp(rtp.port))
+            invite = await two.expect("INVITE")
+            two.reply(invite, 180)
+            two.reply(invite, 486)
+            await two.expect("ACK")
+            ok = await one.expect(200)
+            one.ack(ok)
+            assert await states(live, 4) == [
+                ("901", "ringing"),
+                ("902", "ringing"),
+                ("901", "active"),
+                ("902", "finished"),
+            ]
+            one.within(ok, "BYE")
+            await one.expect(200)
+            assert await states(live, 1) == [("901", "finished")]
+            await api.lab.wait_for("call_ended")
+
+    with_service(test, LabOptions(voicemail=True))
 
 
 HANDSHAKES = [

@@ -237,6 +237,8 @@ class ServiceCall:
     def note_connected(self, far: ServiceCall) -> None:
         """Two phones hear each other now: for the books, the call is answered."""
         if self.leg.hangup is None and far.leg.hangup is None:
+            if self.record.answered_at is not None and far.leg.extension is not None:
+                self.record.leg_answered(far.leg.extension.number)
             secure = [each.media.secure for each in (self, far)]
             self.record.answered(srtp=all(secure))
 
