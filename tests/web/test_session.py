@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from softphone.engine.views import AudioRoute
 from softphone.errors import Conflict, MediaError, SipError
 from softphone.events import AudioGain, HandsetClosed
 from softphone.web import messages
@@ -181,6 +182,11 @@ async def _unread(web: Listening) -> asyncio.StreamWriter:
             {"do": "handset_attach", "call": "c1", "handset": "h1", "mode": "whisper", "take_over": True},
             ("attach_handset", "h1", "c1", "whisper", True),
         ),
+        ({"do": "audio", "call": "c1", "route": "null"}, ("set_audio", "c1", AudioRoute())),
+        (
+            {"do": "audio", "call": "c1", "route": "device", "input": "Mic", "output": "Box"},
+            ("set_audio", "c1", AudioRoute(route="device", input="Mic", output="Box")),
+        ),
         ({"do": "handset_detach", "call": "c1", "handset": "h1"}, ("detach_handset", "h1", "c1")),
         ({"do": "handset_close", "handset": "h1"}, ("close_handset", "h1")),
         ({"do": "register", "account": "901"}, ("register", "901@pbx.example")),
@@ -284,6 +290,8 @@ def test_only_so_much_work_of_one_page_runs_at_once(tmp_path: Path) -> None:
         ('{"id": 1, "do": "dial", "target": "9\\r\\nVia: x"}', 1, "`target`"),
         ('{"id": 1, "do": "digits", "call": "c1", "digits": "9x"}', 1, "`digits`"),
         ('{"id": 1, "do": "devices", "more": 1}', 1, "`more`: there is no such key"),
+        ('{"id": 1, "do": "hangup", "call": "\\ud800"}', 1, "`call`"),
+        ('{"id": 1, "do": "devices", "\\ud800": 1}', 1, ""),
         ('{"id": 1, "do": "hangup", "call": "c1"}', 1, "there is no call"),
         ('{"id": 1, "do": "handset_open", "sdp": "nonsense"}', 1, "the offer is no SDP"),
     ],
@@ -380,13 +388,13 @@ _ALMOST = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(message=_ALMOST | _JSON)
 def test_whatever_is_sent_the_page_lives(fuzzed: _Phone, message: Any) -> None:
     fuzzed.judge(json.dumps(message))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=400) | st.text(max_size=200).map(str.encode), query=st.text(max_size=20))
 def test_whatever_is_offered_by_whip_is_answered(fuzzed: _Phone, body: bytes, query: str) -> None:
     assert fuzzed.post(body, query) >= 400
