@@ -128,8 +128,9 @@ addEventListener("online", () => wire.retryNow());
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 document.addEventListener("visibilitychange", () => { watchFigures(); if (!document.hidden) wire.retryNow(); });
 
-// Of all that the sound system offers, what a person knows: cards, and the desktop's sound server.
-function isCard(device) { return device.inputs && device.outputs && /CARD=|^(pulse|pipewire)$/.test(device.name); }
+// Of all that the sound system offers, what a person would choose: no converters that ALSA lists as devices.
+const NO_CARDS = new Set(["jack", "lavrate", "null", "oss", "samplerate", "speex", "speexrate", "upmix", "vdownmix"]);
+function isCard(device) { return device.inputs && device.outputs && !NO_CARDS.has(device.name); }
 
 function watchFigures() { if (wire.up) tried(wire.send("figures", { on: !document.hidden })); }
 

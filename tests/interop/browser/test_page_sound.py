@@ -14,6 +14,8 @@ from softphone.testing.audio import Sound, find_parts, read_wav, silence_share
 from tests.interop.browser.chromium import Browser, open_tab
 from tests.interop.browser.phone_page import VOICE, PhonePage, Stage, stage_for
 from tests.support.page import Served
+from tests.support.pulse import SoundSystem
+from tests.support.until import until
 
 ECHO = "9196"
 # Of its parts: the jitter buffer of a browser stretches some, more of them on a busy machine. Of a sound that somebody
@@ -116,6 +118,32 @@ async def said(agent: object, call: str, folder: Path, seconds: float = 2.5) -> 
     await asyncio.sleep(seconds)
     await agent.stop_record(call)  # type: ignore[attr-defined]
     return read_wav(file, US)
+
+
+def test_the_sound_moves_from_the_sound_card_to_the_browser_and_back(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(served: Served, browser: Browser) -> None:
+        phone, page = served.phone, await PhonePage.open(browser, served.url, sound="phone")
+        await page.dial(ECHO)
+        call = (await phone.told("call.answered"))["call"]
+        await page.sound_of_call("Sound card: Desk, both directions")
+        await until(lambda: phone.agent.call(call).sound.device == "open")
+        await page.sound_of_call("This browser")
+        await page.handset("connected")
+        await until(lambda: phone.agent.call(call).audio.route == "null")
+        await hears("the browser hears the call of the sound card", lambda: page.tab.hears(3.5))
+        await page.call().focus()
+        await page.page.keyboard.press("s")
+        await phone.told("handset.detached", call=call, reason="asked")
+        await until(lambda: phone.agent.call(call).audio.output == "desk")
+        await page.sound_of_call("This browser, beside the sound card")
+        await phone.told("handset.attached", call=call, count=2)
+        assert phone.agent.call(call).audio.route == "device"
+
+    with SoundSystem(tmp_path / "sound") as sound:
+        sound.configure(monkeypatch)
+        stage.play(scene)
 
 
 def test_a_sound_connection_that_breaks_is_told_of_and_made_anew(stage: Stage) -> None:
