@@ -90,11 +90,18 @@ _SENTENCES: Mapping[str, Callable[[Event], str]] = {
     "audio.device_lost": lambda e: f"its sound device {e['device']} is gone: {e['cause']}; the call goes on",
     "audio.device_back": lambda e: "its sound device is back",
     "ringer.failed": lambda e: f"it cannot be heard ringing on {e['device']}: {e['cause']}",
+    "audio.routed": lambda e: f"its sound is moved: {_route(e)}",
     "audio.gain": lambda e: f"microphone {e['input_db']:+g} dB, loudspeaker {e['output_db']:+g} dB",
     "audio.talk": lambda e: _talk(e),
     "audio.level": lambda e: f"far end {_level(e, 'far')}; our side {_level(e, 'near')}",
     "stream.gap": lambda e: f"some events were missed: {e['cause']}",
 }
+
+
+def _route(event: Event) -> str:
+    if event["route"] == "device":
+        return f"microphone {event['input'] or 'by default'}, loudspeaker {event['output'] or 'by default'}"
+    return f"the file {event['file']} speaks" if event["route"] == "file" else "to no device"
 
 
 def sentence(event: Event) -> str:

@@ -365,6 +365,16 @@ class Call:
         """Moves the call's sound elsewhere, now or from the answer on. Raises MediaError."""
         await self.sounds.set_route(route, live=self._state.phase == "active")
         self._route = route
+        self._tell(
+            events.AudioRouted(
+                call=self.id,
+                account=self.account.id,
+                route=route.route,
+                input=route.input or "",
+                output=route.output or "",
+                file=route.file or "",
+            )
+        )
 
     def set_gains(self, input_db: float | None, output_db: float | None) -> None:
         """Makes microphone and loudspeaker louder, dB (None: as they are). Raises Conflict."""

@@ -44,6 +44,18 @@ class RingerFailed(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AudioRouted(CallEvent):
+    """The call's sound was moved. `route`: null, device or file; `input`, `output`: the devices' names, empty for the
+    default ones; `file`: what is said."""
+
+    type: ClassVar[str] = "audio.routed"
+    route: str
+    input: str
+    output: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudioGain(CallEvent):
     """The gains of the call's microphone and loudspeaker were changed, dB."""
 
