@@ -30,8 +30,8 @@ def test_registered_as_rfc_7118_says_and_media_as_webrtc_wants_it(asterisk: Aste
         assert ".invalid" in contact.uri
         assert "transport=ws" in contact.uri.lower()
         call = phone.connected(numbers.ECHO)
-        media = phone.told("call.media", call=call, active=True)
-        assert (media["codec"].lower(), media["srtp_keying"], media["ice"]) == ("opus", "dtls", "completed")
+        media = phone.told("call.media", call=call, active=True, ice="completed")
+        assert (media["codec"].lower(), media["srtp_keying"]) == ("opus", "dtls")
         said = speech_like(2, seed=4)
         assert sounds_like(said, phone.hears(call, said))
         phone.hung_up(call)

@@ -106,6 +106,7 @@ class _Account(pj.Account):
         if owner is None:
             return
         call = NativeCall(self, self._hop, owner.rewrite, call_id=prm.callId)
+        call.mids = sdp.mids(prm.rdata.wholeMsg)
         self._post("on_incoming", call, prm.rdata.wholeMsg, prm.rdata.srcAddress)
 
     def transferred(self, call: NativeCall, origin: PjLeg | None, target: str, sip_call_id: str) -> None:

@@ -13,7 +13,7 @@ from softphone.media.quality import StreamQuality
 from softphone.stacks.base import (
     Headers,
 )
-from softphone.stacks.pjsip import figures, messages, nat
+from softphone.stacks.pjsip import figures, messages, nat, sdp
 from softphone.stacks.pjsip.hop import Hop, callback
 from softphone.stacks.pjsip.messages import readable
 from softphone.stacks.pjsip.securing import security_of
@@ -59,6 +59,7 @@ class NativeCall(pj.Call):
         self._identity = ""  # the last that a request within the dialog told of the far end
         self._redirect: tuple[int, str, Headers] | None = None  # the 3xx that ends this call; PJSIP says 487 of it
         self.sip_call_id = ""
+        self.mids: list[str] = []  # how the far end's first offer names its sections
         self._child: NativeCall | None = None  # PJSIP keeps a bare pointer to it
         self._transfer: tuple[PjLeg | None, str] | None = None  # who was told to make this call, and what was said
         self._replacing: tuple[PjLeg | None, str, str] | None = None  # whose place this call takes, by which INVITE
@@ -213,6 +214,7 @@ class NativeCall(pj.Call):
             prm.statusCode = 481  # RFC 3891 section 3: a call that rings here is taken by CANCEL, not like this
             return
         child = NativeCall(self._account, self._hop, self._rewrite)
+        child.mids = sdp.mids(prm.rdata.wholeMsg)
         child._replacing = (self.leg, prm.rdata.wholeMsg, prm.rdata.srcAddress)
         self._child = child
         prm.opt.audioCount, prm.opt.videoCount, prm.opt.textCount = 1, 0, 0
@@ -238,7 +240,8 @@ class NativeCall(pj.Call):
     def onCallSdpCreated(self, prm: Any) -> None:
         offer = not prm.remSdp.wholeSdp
         before = prm.sdp.wholeSdp
-        after = self._rewrite(before, offer, self._secure)
+        self.mids = sdp.mids(prm.remSdp.wholeSdp) or self.mids
+        after = sdp.take_mids(self._rewrite(before, offer, self._secure), self.mids)
         if after != before:
             prm.sdp.wholeSdp = after
 

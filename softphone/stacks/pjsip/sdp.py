@@ -65,6 +65,24 @@ def _webrtc_section(section: str, place: int) -> str:
     return media + "\r\n" + rest
 
 
+def mids(text: str) -> list[str]:
+    """The names (a=mid) of the sections of an SDP, or of the SDP in a message; '' for one without."""
+    _, *sections = _sections(text)
+    return [found[1] if (found := re.search(r"(?m)^a=mid:(\S+)", section)) else "" for section in sections]
+
+
+def take_mids(sdp: str, theirs: list[str]) -> str:
+    """Names each section that has a name as the far end does: an answer has to (RFC 5888 section 9.1), and names stay
+    for the whole call."""
+    first, *sections = _sections(sdp)
+    names = [*theirs, *[""] * len(sections)]
+    return first + "".join(_named(section, name) for section, name in zip(sections, names, strict=False))
+
+
+def _named(section: str, name: str) -> str:
+    return re.sub(r"(?m)^a=mid:[^\r\n]*", lambda _: f"a=mid:{name}", section) if name else section
+
+
 def offer_secure(sdp: str) -> str:
     """Turns an RTP/AVP section that carries a=crypto into RTP/SAVP (RFC 4568): SRTP or nothing.
 

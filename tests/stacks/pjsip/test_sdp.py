@@ -112,3 +112,28 @@ def test_no_text_is_too_strange(text: str, codecs: list[str]) -> None:
 def test_nothing_is_offered_that_was_not_there(offered: list[str], codecs: list[str]) -> None:
     text = f"{HEAD}m=audio 4000 RTP/AVP {' '.join(offered)}\r\na=rtpmap:96 opus/48000/2\r\n"
     assert set(payloads(sdp.narrow(text, codecs))) <= set(offered)
+
+
+# ---- WebRTC
+
+WEBRTC = (
+    "v=0\r\ns=-\r\nm=audio 4000 UDP/TLS/RTP/SAVP 96\r\na=rtpmap:96 opus/48000/2\r\n"
+    "m=video 0 RTP/AVP 31\r\na=inactive\r\n"
+)
+
+
+def test_webrtc_has_feedback_and_a_name() -> None:
+    found = sdp.for_webrtc(WEBRTC)
+    assert found == WEBRTC.replace("SAVP 96", "SAVPF 96").replace("48000/2\r\n", "48000/2\r\na=mid:0\r\n")
+    assert sdp.for_webrtc(found) == found
+    assert sdp.for_webrtc(WEBRTC.replace("UDP/TLS/RTP/SAVP", "RTP/AVP")) == WEBRTC.replace(
+        "UDP/TLS/RTP/SAVP", "RTP/AVP"
+    )
+
+
+def test_an_answer_has_the_names_of_the_offer() -> None:
+    invite = "INVITE sip:901@x SIP/2.0\r\nm: <sip:x>\r\n\r\nv=0\r\nm=audio 1 X 0\r\na=mid:sound\r\nm=video 0 X 0\r\n"
+    assert sdp.mids(invite) == ["sound", ""]
+    answer = sdp.for_webrtc(WEBRTC)
+    assert sdp.take_mids(answer, sdp.mids(invite)) == answer.replace("a=mid:0", "a=mid:sound")
+    assert sdp.take_mids(answer, []) == answer
