@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC
+from typing import TYPE_CHECKING, Any
 
 from softphone import events
 from softphone.bus import Bus
 from softphone.config.model import Config
+from softphone.config.provider import Provider
 from softphone.config.resolved import ResolvedAccount
 from softphone.engine.accounts import Accounts
 from softphone.engine.expected import ExpectedCalls
@@ -16,6 +18,9 @@ from softphone.errors import Conflict, NotFound
 from softphone.pbx_side import PbxSide
 from softphone.timeline.query import Query, StoreFailed
 from softphone.timeline.views import TimelinePage, TimelineView
+
+if TYPE_CHECKING:
+    from softphone.kavkom.started import StartedCall
 
 TOKEN_DIGITS = 10
 """Of the number by which a click-to-call is known again."""
@@ -61,53 +66,41 @@ class PbxCommands(ABC):
         Returns when the PBX took the order; `expect.ended` tells that the call came. Raises Conflict, NotFound,
         UsageError, ProviderRefused, ProviderDown, OutcomeUnknown (it cannot be told; the phone will not answer then).
         """
-        from softphone.kavkom.pbx import PbxApi
+        provider, owner = self._clickable(account)
+        if answer and not (src_cid_number or caller):
+            src_cid_number = f"{secrets.randbelow(10**TOKEN_DIGITS):0{TOKEN_DIGITS}}"
+        expect = ""
+        if answer:
+            expect = self._expected.add(owner.id, caller or src_cid_number, within_s, 0.0, asked_only).id
+        order = {"ignore_early": ignore_early, "src_cid_number": src_cid_number}
+        try:
+            started = await _order(provider, owner.username, destination, auto_answer=answer or None, **order)
+        except BaseException:
+            self._take_back(expect)
+            raise
+        return self._ordered(started, owner.id, destination, expect)
 
-        provider = self.config.provider
-        if provider is None:
+    def _clickable(self, name: str | None) -> tuple[Provider, ResolvedAccount]:
+        if self.config.provider is None:
             raise Conflict("click-to-call is the PBX's doing, and no `provider:` is configured")
-        owner = self._accounts.get(account) if account else self._accounts.default()
+        owner = self._accounts.get(name) if name else self._accounts.default()
         if owner.settings.origin != "provider":
             raise Conflict(f"account {owner.id} was not pulled from the PBX that would have to ring it")
         if not owner.usable:
             raise Conflict(f"account {owner.id} is not registered ({owner.state}), so the PBX cannot ring it")
-        expect = ""
-        if answer:
-            src_cid_number = src_cid_number or (
-                "" if caller else f"{secrets.randbelow(10**TOKEN_DIGITS):0{TOKEN_DIGITS}}"
-            )
-            expect = self._expected.add(owner.id, caller or src_cid_number, within_s, 0.0, asked_only).id
-        try:
-            async with PbxApi.of(provider) as api:
-                started = await api.call(
-                    owner.settings.username,
-                    destination,
-                    auto_answer=True if answer else None,
-                    ignore_early=ignore_early,
-                    src_cid_number=src_cid_number,
-                )
-        except BaseException:
-            self._take_back(expect)
-            raise
-        view = ClickView(
-            call_uuid=started.call_uuid,
-            account=owner.id,
-            destination=destination,
-            expect=expect,
-            recorded=started.recorded,
-            recording=started.recording,
-        )
-        self.bus.publish(
-            events.PbxClickToCall(
-                account=view.account,
-                destination=view.destination,
-                call_uuid=view.call_uuid,
-                expect=view.expect,
-                recorded=view.recorded,
-                recording=view.recording,
-            )
-        )
-        return view
+        return self.config.provider, owner.settings
+
+    def _ordered(self, started: StartedCall, account: str, destination: str, expect: str) -> ClickView:
+        fields: dict[str, Any] = {
+            "call_uuid": started.call_uuid,
+            "account": account,
+            "destination": destination,
+            "expect": expect,
+            "recorded": started.recorded,
+            "recording": started.recording,
+        }
+        self.bus.publish(events.PbxClickToCall(**fields))
+        return ClickView(**fields)
 
     def _take_back(self, expect: str) -> None:
         """No call was ordered, so none may be answered for it."""
@@ -131,3 +124,10 @@ class PbxCommands(ABC):
             return await self._pbx.keeper.get(name)
         except StoreFailed as error:
             raise Conflict(str(error)) from None
+
+
+async def _order(provider: Provider, extension: str, destination: str, **order: Any) -> StartedCall:
+    from softphone.kavkom.pbx import PbxApi
+
+    async with PbxApi.of(provider) as api:
+        return await api.call(extension, destination, **order)

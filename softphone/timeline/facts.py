@@ -21,6 +21,8 @@ Source = Literal["phone", "live", "webhook", "cdr", "click"]
 NAMELESS = "?"
 """Begins the name that a call has here where the PBX gave it none."""
 
+LONGEST_TEXT = 200
+
 BEGINNINGS = frozenset({"dialing", "incoming"})
 
 
@@ -116,8 +118,8 @@ class Reader:
 
     def _uuid(self, headers: Mapping[str, list[str]]) -> str:
         for name, values in headers.items():
-            if name.lower() in self.uuid_headers and values and len(values[0]) <= 128:
-                return values[0].strip()
+            if name.lower() in self.uuid_headers and values:
+                return _line(values[0]).strip()
         return ""
 
 
@@ -203,24 +205,25 @@ _DIRECTIONS = {"inbound": "in", "in": "in", "incoming": "in", "outbound": "out",
 
 def _of_pbx(event: events.PbxCallEvent, time_s: float) -> Fact:
     source = _SIDES[event.type]
-    told = (event.call_uuid, event.state, event.direction, event.number, event.extension)
+    uuid, state, number, extension = map(_line, (event.call_uuid, event.state, event.number, event.extension))
+    told = (uuid, state, event.direction, number, extension)
     times = (event.created_s, event.answered_s, event.duration_s)
     digest = blake2b(repr((told, times)).encode(), digest_size=9).hexdigest()
     received_s = event.received_s if isinstance(event, events.PbxWebhookCall | events.PbxCdr) else time_s
     return Fact(
         id=f"{source}:{digest}",
         source=source,
-        kind="cdr" if source == "cdr" else event.state,
+        kind="cdr" if source == "cdr" else state,
         at_s=received_s,
-        uuid=event.call_uuid or f"{NAMELESS}{digest}",
+        uuid=uuid or f"{NAMELESS}{digest}",
         account=event.account,
-        extension=event.extension,
+        extension=extension,
         direction=_DIRECTIONS.get(event.direction.lower(), ""),
-        number=event.number,
+        number=number,
         created_s=event.created_s,
         answered_s=event.answered_s,
         duration_s=event.duration_s,
-        detail={"state": event.state} if source == "cdr" else {},
+        detail={"state": state} if source == "cdr" else {},
     )
 
 
@@ -229,4 +232,9 @@ def _extension(account: str) -> str:
 
 
 def _user(uri: str) -> str:
-    return NameAddr.parse(uri).user or uri
+    return _line(NameAddr.parse(uri).user or uri)
+
+
+def _line(text: str) -> str:
+    """Remote text, fit for a terminal and a database: one line, not endless."""
+    return "".join(each for each in text[:LONGEST_TEXT] if each.isprintable())

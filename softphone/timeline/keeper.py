@@ -39,7 +39,7 @@ RETRY_S = 30.0
 LINGER_COMPLETE_S, LINGER_S = 60.0, 600.0
 """How long closed timelines stay in memory, where something late finds them without the store."""
 
-MOST_IN_MEMORY = 20_000
+MOST_IN_MEMORY = 5_000
 
 
 @dataclass(frozen=True, slots=True)

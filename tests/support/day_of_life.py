@@ -211,7 +211,7 @@ class Day:
         lab.fault("sip", "wrong_nonce", probability=0.05)
         self.counts.faults = len(lab.faults.all())
         for turn in itertools.count(1):
-            await asyncio.sleep(4)
+            await asyncio.sleep(11)  # a connection that never holds for 10 s is opened ever more rarely
             if turn % 2:
                 lab.drop_live()
             else:

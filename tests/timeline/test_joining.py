@@ -171,6 +171,17 @@ def test_what_is_no_list_of_facts(text: str) -> None:
         from_json(text)
 
 
+@given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=300))
+def test_remote_text_is_one_line_and_not_endless(number: str, state: str, uuid: str) -> None:
+    story = Story()
+    story.into(0, number, headers={"X-Call-UUID": [uuid]})
+    story.live(0, state, uuid=uuid, number=number, extension="901\x1b[2J")
+    for fact in story.facts:
+        texts = (fact.number, fact.kind, fact.uuid, fact.extension)
+        assert all(text.isprintable() and len(text) <= 260 for text in texts)
+    assert from_json(to_json(tuple(story.facts))) == tuple(story.facts)
+
+
 # ---- any order, any repetition
 
 
