@@ -19,6 +19,7 @@ _ALONE = [
         "e2e/test_day_of_life.py",
         "e2e/test_devices.py",
         "e2e/test_fuzz.py",
+        "e2e/test_handset_soak.py",
         "e2e/test_kiosk.py",
         "e2e/test_leaks.py",
         "e2e/test_soak.py",

@@ -109,6 +109,8 @@ class Peer:
 
     async def connect(self, limit_s: float) -> None:
         """ICE and DTLS. Raises ConnectionError, which says what failed."""
+        if self._closing:
+            raise ConnectionError("closed before it began")
         for line in self._offer.candidates:
             await self.add_candidate(line)
         stage = "ICE found no way to the handset"
@@ -210,7 +212,9 @@ class Peer:
         await self._dtls.stop()
         await self._ice.stop()
         self._dtls.remove_all_listeners()
-        # What was put into their objects goes, so that nothing waits for the collector of cycles
+        # Their objects hold each other until the collector of cycles comes by, which may be hours; keys and contexts,
+        # 70 KiB of them, are not to wait for that, nor is what was put into their objects
+        self._dtls._ssl = self._dtls._rx_srtp = self._dtls._tx_srtp = None
         del self._connection.data_received
         self._connection.__dict__.pop("get_component_candidates", None)
         self._pass_on = self._unprotect = self._protect = _nothing  # type: ignore[assignment]
