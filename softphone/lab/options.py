@@ -80,7 +80,8 @@ class LabOptions:
     call_uuid_header: str = ""  # a header of this name carries the call_uuid in each INVITE of the PBX
     voicemail: bool = False  # calls to an extension that nobody takes go to its mailbox, instead of being refused
     mwi: bool = False  # phones are told of their messages by NOTIFY, unasked
-    # numbers beyond the PBX, and what answers there: a service or an extension; "*" stands for every other number
+    # numbers (and, for click-to-call, SIP URIs) beyond the PBX, and what answers there: a service or an extension; "*"
+    # stands for every other one
     outside: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

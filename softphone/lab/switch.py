@@ -141,8 +141,12 @@ class Switch:
             return self.plan[number]
         if number in tenant.extensions:
             return tenant.extensions[number]
-        outside = self._options.outside.get(number) or self._options.outside.get("*", "")
-        return self._directory.by_did(number) or self.plan.get(outside) or tenant.extensions.get(outside)
+        return self._directory.by_did(number) or self._outside(number, tenant)
+
+    def _outside(self, address: str, tenant: Tenant) -> Target | None:
+        """What the options let answer in the place of a number, or of a SIP URI, beyond the PBX."""
+        number = self._options.outside.get(address) or self._options.outside.get("*", "")
+        return self.plan.get(number) or tenant.extensions.get(number)
 
     def _new_record(self, caller: str, callee: str, *, domain: str, origin: Origin = "phone") -> CallRecord:
         record = CallRecord(caller, callee, self._events, domain=domain, origin=origin)
@@ -230,7 +234,7 @@ class Switch:
     ) -> CallRecord:
         """Ring the extension `src`; when it picks up, ring `destination` and connect the two.
 
-        `destination`: an extension, service or outside number, or a SIP URI of a domain of this PBX. `src_cid_number`
+        `destination`: an extension, service or outside number, or a SIP URI, here or `outside`. `src_cid_number`
         is the caller that `src` sees (else the destination). Returns at once; follow the record and the events
         leg_answered, call_answered, call_ended. Raises NotFound for an unknown `src` or destination, Conflict where
         `src` is not registered.
@@ -287,23 +291,21 @@ class Switch:
             record.finished(cause=end.cause, code=end.code, by=end.by, rtp_received=end.rtp_received)
 
     def _destination(self, destination: str, tenant: Tenant) -> Target:
-        number, owner = destination, tenant
         if destination.lower().startswith(("sip:", "sips:")):
-            number, owner = self._of_uri(destination)
-        target = self.route(number, owner)
+            target = self._of_uri(destination, tenant)
+        else:
+            target = self.route(destination, tenant)
         if target is None:
-            raise NotFound(f"no number {number} in {owner.domain}")
+            raise NotFound(f"{destination} leads nowhere from {tenant.domain}")
         return target
 
-    def _of_uri(self, text: str) -> tuple[str, Tenant]:
+    def _of_uri(self, text: str, caller: Tenant) -> Target | None:
         try:
             uri = URI.parse(text)
         except ValueError as error:
             raise NotFound(f"{text} is no SIP URI") from error
         tenant = self._directory.by_host(uri.host)
-        if tenant is None:
-            raise NotFound(f"no domain {uri.host} here")
-        return uri.user or "", tenant
+        return self._outside(text, caller) if tenant is None else self.route(uri.user or "", tenant)
 
     async def connect(
         self,

@@ -105,7 +105,7 @@ def test_src_is_connected_with_a_service_and_with_an_uri() -> None:
     async def test(lab: Lab) -> None:
         async with phone(lab, "901") as src, Rtp() as rtp:
             await src.register()
-            for destination in ("9196", f"sip:9196@{lab.domain}", "+33123456789"):
+            for destination in ("9196", f"sip:9196@{lab.domain}", "+33123456789", "sip:bob@example.org"):
                 record = lab.switch.click_to_call(lab.switch.tenants.first, "901", destination)
                 invite = await src.expect("INVITE")
                 src.reply(invite, 200, body=sdp(rtp.port))
@@ -116,7 +116,7 @@ def test_src_is_connected_with_a_service_and_with_an_uri() -> None:
                 await src.expect(200)
                 await lab.wait_for("call_ended", call=record.uuid, by="caller", rtp_received=1)
 
-    in_lab(test, LabOptions(outside={"+33123456789": "9196"}))
+    in_lab(test, LabOptions(outside={"+33123456789": "9196", "sip:bob@example.org": "9196"}))
 
 
 def test_a_destination_that_refuses_ends_the_call() -> None:

@@ -95,7 +95,8 @@ class KeyExchange:
             self._check(data, source)
         elif data[0] in DTLS_BYTES:
             if self._handshake is not None:
-                self.remote = self.remote or source
+                if self.remote is None or self._terms is None or self._terms.ice is None:
+                    self.remote = source  # without ICE, where it comes from counts for more than what SDP said
                 self._handshake.receive(data)
         else:
             return False
