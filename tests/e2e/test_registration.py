@@ -189,3 +189,23 @@ def test_on_command(act: Any) -> None:
         assert len(lab.registrations("901")) == 1
 
     act(scene, extensions=("901",))
+
+
+@pytest.mark.parametrize("register", [True, False])
+def test_a_call_over_websocket_tells_of_its_new_connection(tmp_path: Path, register: bool) -> None:
+    """The WebSocket is cut in mid-call. Whether the account registers or not, a new one serves the call."""
+
+    async def act() -> None:
+        async with Lab(LabOptions()) as lab:
+            config = lab.agent_config(["901"], transport="wss", register=register)
+            async with running(config, tmp_path) as phone:
+                await phone.told("account.registered" if register else "account.added")
+                call = await phone.connected("9196", account="901")
+                begin = lab.events.position
+                assert lab.drop_connections() == 1
+                await lab.wait_for("request", method="UPDATE", since=begin, timeout_s=15)
+                assert phone.agent.call(call).state == "active"
+                await phone.hung_up(call)
+                await lab.wait_for("call_ended", since=begin)
+
+    asyncio.run(act())

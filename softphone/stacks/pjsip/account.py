@@ -367,6 +367,9 @@ class PjAccount:
             self.settings, self._registrars = before, registrars
             cause = error.reason if isinstance(error, pj.Error) else error
             raise SipError(f"account {settings.id} cannot be changed: {cause}") from None
+        if self._tunnel is not None and (settings.transport != "wss" or tls_name(settings) != tls_name(before)):
+            self._tunnel.reset()
+            self._tunnel = None
 
     # ---- the connection
 

@@ -77,9 +77,17 @@ class Tunnel:
         self._tasks = Tasks(f"tunnel of {name}")
         self._link: _Link | None = None
         self._server: Endpoint | None = None
+        self._opening = asyncio.Lock()
 
     async def open(self, server: Endpoint) -> int:
-        """Connects, unless this is up already; returns the port for PJSIP. Raises WebSocketFault."""
+        """Connects, unless this is up already; returns the port for PJSIP. Raises WebSocketFault.
+
+        Who comes while another one connects waits for that first: a call may be placed while the account begins.
+        """
+        async with self._opening:
+            return await self._open(server)
+
+    async def _open(self, server: Endpoint) -> int:
         if self._link is not None and self._server == server:
             return self._link.port
         self.reset()

@@ -189,6 +189,23 @@ def test_a_stranger_is_refused(folder: Path) -> None:
     assert not heard
 
 
+def test_two_who_open_it_at_once_share_it(folder: Path) -> None:
+    came: list[ServerConnection] = []
+
+    async def pbx(ws: ServerConnection) -> None:
+        came.append(ws)
+        await ws.wait_closed()
+
+    async def scene(tunnel: Tunnel, lost: Lost) -> None:
+        async with server(folder, pbx) as place:
+            first, second = await asyncio.gather(tunnel.open(place), tunnel.open(place))
+            assert first == second
+            await tunnel.close()
+
+    run(scene)
+    assert len(came) == 1
+
+
 # ---- the end of a WebSocket
 
 
