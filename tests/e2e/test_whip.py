@@ -6,22 +6,19 @@ import asyncio
 from pathlib import Path
 
 import httpx
-import numpy as np
 
-from softphone.testing.audio import Sound, heard_share, read_wav, speech_like
-from tests.support.browser import Browser
+from softphone.testing.audio import heard_share, read_wav, speech_like
+from tests.support.browser import Browser, samples_of, sound_of
 from tests.support.page import TOKEN, page_of_phone
-from tests.support.until import until
 
 VOICE = speech_like(2, 48_000, seed=21)
-MOST, US = 0.4, 1
+MOST, US, TRIES = 0.4, 1, 8
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/sdp", "User-Agent": "a WHIP client"}
 
 
 def test_an_offer_by_http_is_a_handset_that_hears_and_is_heard(tmp_path: Path) -> None:
     async def run() -> None:
-        voice = (VOICE.samples * 32767).astype(np.int16)
-        async with page_of_phone(tmp_path, web={"tls": False}) as served, Browser(voice, loop=True) as client:
+        async with page_of_phone(tmp_path, web={"tls": False}) as served, Browser(samples_of(VOICE)) as client:
             phone, call = served.phone, await served.phone.connected("9196", account="901")
             async with httpx.AsyncClient(base_url=served.url) as http:
                 place = f"/v1/whip?call={call}"
@@ -31,7 +28,7 @@ def test_an_offer_by_http_is_a_handset_that_hears_and_is_heard(tmp_path: Path) -
                 attached = await phone.told("handset.attached", call=call, mode="talk")
                 assert phone.agent.handset(attached["handset"]).name == "a WHIP client"
                 await phone.agent.record(call, str(tmp_path / "said.wav"), mode="stereo")
-                await until(lambda: heard(client) >= MOST, within_s=30, every_s=1)
+                await hears(client)
                 await phone.agent.stop_record(call)
                 assert heard_share(VOICE, read_wav(tmp_path / "said.wav", US), part_s=0.25) >= MOST
                 wrong = await http.post("/v1/whip", content="v=0\r\n", headers=HEADERS)
@@ -43,6 +40,13 @@ def test_an_offer_by_http_is_a_handset_that_hears_and_is_heard(tmp_path: Path) -
     asyncio.run(run())
 
 
-def heard(client: Browser) -> float:
-    recording = Sound(client.heard()[-5 * 48_000 :] / 32768.0, 48_000)
-    return heard_share(VOICE, recording, part_s=0.25) if len(recording.samples) > 48_000 else 0.0
+async def hears(client: Browser) -> None:
+    """Judged aside: whoever computes on the loop makes its sound stumble."""
+    shares = []
+    for _ in range(TRIES):
+        await asyncio.sleep(3.5)
+        recording = sound_of(client.heard()[-4 * 48_000 :])
+        shares.append(await asyncio.to_thread(heard_share, VOICE, recording, 0.25))
+        if shares[-1] >= MOST:
+            return
+    raise AssertionError(f"heard so much of it: {shares}")

@@ -57,7 +57,8 @@ def test_every_button_of_a_call_does_what_it_says(stage: Stage) -> None:
         done = await phone.told("call.transfer", call=call, state="done")
         assert done["target"] == f"sip:902@{served.lab.domain}"
         await phone.told("call.ended", call=call)
-        await page.press("Hang up")
+        await page.shows("connected")
+        await page.call().get_by_role("button", name="Hang up").click()
         await page.no_calls()
 
         await page.dial(ECHO)

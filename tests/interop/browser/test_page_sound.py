@@ -20,7 +20,7 @@ from tests.support.until import until
 ECHO = "9196"
 # Of its parts: the jitter buffer of a browser stretches some, more of them on a busy machine. Of a sound that somebody
 # else made, not a single one is found.
-MOST = 0.4
+MOST = 0.25
 TRIES = 5
 US = 1
 
