@@ -30,7 +30,7 @@ class Told:
 
     async def until(self, calls: int) -> None:
         """So many calls are finished."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while sum(isinstance(item, CallState) and item.finished for item in self.items) < calls:
                 self.came.clear()
                 await self.came.wait()
@@ -93,7 +93,7 @@ def test_each_state_is_told_once_though_messages_are_repeated_and_shuffled(tmp_p
 
 def test_no_event_is_lost_while_tokens_come_and_go(tmp_path: Path) -> None:
     async def run() -> None:
-        service = ServiceOptions(access_ttl_s=2.4, verify_extends=False)
+        service = ServiceOptions(access_ttl_s=8.0, verify_extends=False)
         async with Lab(LabOptions(service=service)) as lab, phone(lab, "901") as at:
             await at.register()
             provider = load(lab_account(lab, tmp_path)).provider
@@ -103,8 +103,8 @@ def test_no_event_is_lost_while_tokens_come_and_go(tmp_path: Path) -> None:
             events: list[str] = []
             calls = 0
             async with following(lab, provider) as told:
-                async with asyncio.timeout(20):
-                    while opened < 3:
+                async with asyncio.timeout(60):
+                    while opened < 2:
                         await a_call(lab, at)
                         calls += 1
                         opened = events.count("live_opened")

@@ -126,7 +126,7 @@ async def serving(billing: Billing, tls: ssl.SSLContext | None = None) -> AsyncI
             task.cancel()
 
 
-def client(port: int, *, tls_ca: Path | None = None, timeout_s: float = 10.0) -> BillingApi:
+def client(port: int, *, tls_ca: Path | None = None, timeout_s: float = 60.0) -> BillingApi:
     url = f"http{'s' if tls_ca else ''}://127.0.0.1:{port}"
     endpoint = Endpoint(url, Secret(TOKEN), timeout_s, tls_ca, retry=Retry(3, 0.0), keep_alive=False, service=BILLING)
     return BillingApi(endpoint, DOMAIN_UUID)
