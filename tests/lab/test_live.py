@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from softphone.lab import Lab, LabOptions
 from softphone.lab.service_options import ServiceOptions, TenantOptions
@@ -321,6 +322,26 @@ def test_over_tls() -> None:
             async with connect(address, ssl=trusting):
                 await lab.wait_for("live_opened", domain=lab.domain, extensions=["901"])
             await lab.wait_for("live_closed", cause="client left")
+
+    asyncio.run(run())
+
+
+def test_clients_that_come_back_at_once_do_not_hold_up_the_end() -> None:
+    async def come_back(address: str) -> None:
+        while True:
+            with contextlib.suppress(ConnectionClosed, InvalidHandshake, OSError):
+                async with connect(address, open_timeout=1) as socket:
+                    await socket.recv()
+
+    async def run() -> None:
+        async with Lab() as lab, httpx.AsyncClient(base_url=lab.api_url) as http:
+            token = (await Client(lab, http).acquire(901))["token"]
+            clients = [asyncio.create_task(come_back(f"{lab.live_url}/calls?t={token}&ext=901")) for _ in range(5)]
+            await lab.wait_for("live_opened", count=5)
+        assert len(lab.events.find("live_opened")) == 5
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
 
     asyncio.run(run())
 

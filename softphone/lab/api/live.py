@@ -75,6 +75,7 @@ class LiveHub:
         self._faults = faults
         self._events = events
         self._options = options
+        self._closed = False
         self._tasks = TaskOwner()
         feed.listen(self._on_call)
 
@@ -83,7 +84,8 @@ class LiveHub:
         return [WebSocketRoute(PATH, self._serve)]
 
     async def close(self) -> None:
-        """End every connection."""
+        """End every connection, and open none any more: clients come back as soon as they are cut."""
+        self._closed = True
         for connection in tuple(self.connections):
             connection.end(STOPPED)
         await asyncio.sleep(0)
@@ -108,6 +110,8 @@ class LiveHub:
 
     def _judge(self, socket: WebSocket) -> LiveConnection | tuple[int, str]:
         """The connection, or the status and the text of its refusal."""
+        if self._closed:
+            return 503, STOPPED
         fault = self._faults.strikes("live", ("refuse",))
         if fault is not None:
             return fault.status, "The server cannot answer now"
