@@ -28,9 +28,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="under a minute: fewer calls, one round")
     parser.add_argument(
         "--only",
-        choices=("calls", "times", "crowds", "fleet", "delay", "websocket", "impairments"),
+        choices=("calls", "times", "crowds", "fleet", "delay", "websocket", "handsets", "impairments"),
         help="the cost of calls, how long things take, many at once, a domain's extensions, mouth to ear,"
-        " calls over WebSocket, or (only if asked) bad lines",
+        " calls over WebSocket, or (only if asked) browser handsets, bad lines",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -68,6 +68,10 @@ def run(plan: Plan, only: str | None, console: Console) -> Results:
 
 def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
+    if args.only == "handsets":
+        from benchmarks.handsets.__main__ import main as handsets  # needs aiortc, which is slow to load
+
+        return handsets(["--quick"] if args.quick else [])
     if args.only == "impairments":
         from benchmarks.impairments.__main__ import main as impairments  # needs PESQ, and root
 

@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from benchmarks.handsets.documented import Documented
 from softphone.agent import Agent
 from softphone.config import Config, Context
@@ -117,8 +119,6 @@ def main() -> None:
     parser.add_argument("--uvloop", action="store_true")
     args = parser.parse_args()
     if args.uvloop:
-        import uvloop
-
         uvloop.run(serve(args.kind, args.port))
     else:
         asyncio.run(serve(args.kind, args.port))
