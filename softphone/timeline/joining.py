@@ -23,8 +23,8 @@ from softphone.timeline.numbers import Likeness, likeness
 WINDOW_S = 10.0
 """How far apart two sides may tell of the beginning of the same call."""
 
-CDR_WINDOW_S = 300.0
-"""How late a CDR may come that can be joined by number and time alone."""
+LATE_S = 900.0
+"""How late webhooks may come that can be joined by number and time alone: they say nothing of when it was."""
 
 
 PartyKey = tuple[str, str, str]
@@ -65,9 +65,9 @@ class Party:
 
     @property
     def starts_s(self) -> tuple[float, ...]:
-        """When it may have begun: by the PBX's clock, and by ours."""
+        """When it may have begun: by the PBX's clock, and by ours; nothing where only webhooks told of it, undated."""
         created = [fact.created_s for fact in self.facts if fact.created_s]
-        heard = [fact.at_s for fact in self.facts if fact.source in ("live", "webhook")]
+        heard = [fact.at_s for fact in self.facts if fact.source == "live"]
         return tuple(created[:1] + heard[:1])
 
 
@@ -228,18 +228,22 @@ def _fit(leg: Leg, party: Party, window_s: float) -> tuple[int, float] | None:
     alike = likeness(first.number, party.number)
     if alike is Likeness.OTHER or (alike is Likeness.UNKNOWN and not party.key[1]):
         return None
-    if _apart_s(leg, party) > (window_s if party.starts_s else CDR_WINDOW_S):
+    if _apart_s(leg, party) > (window_s if party.starts_s else LATE_S):
         return None
     return int(alike), round(_apart_s(leg, party), 3)
 
 
 def _apart_s(leg: Leg, party: Party) -> float:
-    """How far apart in time both sides tell of the call: of its beginning, or of its end where only a CDR came."""
+    """How far apart in time both sides tell of the call: of its beginning; where only webhooks came, how late they are.
+
+    A webhook of a beginning cannot come before it, nor a CDR before the end.
+    """
     if party.starts_s:
         return min(abs(leg.first.at_s - start_s) for start_s in party.starts_s)
-    end_s = leg.end_s
-    late_s = party.facts[0].at_s - (leg.first.at_s if end_s is None else end_s)
-    return abs(late_s) if late_s > -WINDOW_S else CDR_WINDOW_S + 1
+    first = party.facts[0]
+    begun_s = leg.first.at_s if first.source != "cdr" or leg.end_s is None else leg.end_s
+    late_s = first.at_s - begun_s
+    return abs(late_s) if late_s > -WINDOW_S else LATE_S + 1
 
 
 def _joined(

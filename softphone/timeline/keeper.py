@@ -36,7 +36,7 @@ TICK_S = 0.2
 RETRY_S = 30.0
 """How often a store that failed is tried again."""
 
-LINGER_COMPLETE_S, LINGER_S = 60.0, 600.0
+LINGER_COMPLETE_S, LINGER_S = 60.0, 1000.0
 """How long closed timelines stay in memory, where something late finds them without the store."""
 
 MOST_IN_MEMORY = 5_000

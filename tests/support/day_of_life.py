@@ -80,7 +80,7 @@ class Counts:
     def lines(self) -> Iterator[str]:
         for name, value in vars(self).items():
             text = (
-                "\n".join(["", *value])
+                "\n".join(["", *value[:30]])
                 if isinstance(value, list)
                 else dict(value)
                 if isinstance(value, Counter)
@@ -302,7 +302,7 @@ class Day:
 
     async def _settled(self, branch: Branch) -> None:
         """Until nothing is open any more."""
-        for _ in range(int(SETTLE_S * 4)):
+        for _ in range(int(SETTLE_S * 10)):
             status = await branch.daemon.get("/v1/status")
             if not status["timeline"]["open"] and not status["calls"]["active"] and not status["webhook"]["waiting"]:
                 break

@@ -11,7 +11,7 @@ from softphone.timeline.book import Book
 from softphone.timeline.facts import Fact, from_json, to_json
 from softphone.timeline.joining import Joined, join
 from softphone.timeline.numbers import Likeness, likeness
-from tests.timeline.story import ACCOUNT, BOOT, T0, Story, good_call
+from tests.timeline.story import ACCOUNT, BOOT, T0, Story, good_call, told
 
 
 def whole(joined: list[Joined]) -> list[tuple[str, str, str, tuple[str, ...]]]:
@@ -48,6 +48,20 @@ def test_another_number_is_another_call() -> None:
     story.out(0, "9196")
     story.live(0.5, "ringing", number="9197")
     assert [(bool(j.leg), bool(j.party)) for j in join(story.facts)] == [(True, False), (False, True)]
+
+
+def test_webhooks_that_come_minutes_late_find_their_call_by_its_number() -> None:
+    story = Story()
+    story.out(0)
+    story.ended(5, 3.0)
+    late = {"delivery": 1, "received_s": T0 + 200, "extension": "", "account": ""}
+    story.at(200, events.PbxWebhookCall(**told("u1", "ringing", "9196", late)))
+    story.cdr(201, 3.0, extension="", account="")
+    assert len(join(story.facts)) == 1
+    early = Story()
+    early.cdr(0, 3.0, extension="", account="")
+    early.out(60)
+    assert len(join(early.facts)) == 2  # it speaks of a call that was over before
 
 
 @pytest.mark.parametrize("more", [{"direction": "inbound"}, {"extension": "902"}])
