@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 import time
 from collections import Counter
@@ -208,15 +209,15 @@ class Day:
         lab.fault("pbx", "status", probability=0.3, path="/extension/list")
         lab.fault("pbx", "truncated", probability=0.1, path="/extension/list")
         lab.fault("pbx", "slow", probability=0.1, path="/active_call/call", delay_s=0.3)
-        lab.fault("sip", "wrong_nonce", probability=0.05)
         self.counts.faults = len(lab.faults.all())
         for turn in itertools.count(1):
             await asyncio.sleep(11)  # a connection that never holds for 10 s is opened ever more rarely
+            lab.fault("sip", "wrong_nonce", times=1)  # once each: a phone whose right answer is refused twice gives up
             if turn % 2:
                 lab.drop_live()
             else:
                 self.counts.tokens_expired += lab.expire_tokens()
-            self.counts.faults += 1
+            self.counts.faults += 2
 
     # ---- calls
 
@@ -390,6 +391,8 @@ def _gaps(daemon: Daemon) -> Iterator[tuple[float, float]]:
         elif event["type"] == "pbx.live_connected" and begin is not None:
             yield begin, _time_s(event)
             begin = None
+    if begin is not None:
+        yield begin, math.inf
 
 
 def _time_s(event: dict[str, Any]) -> float:
