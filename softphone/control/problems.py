@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Router
@@ -28,43 +26,23 @@ from softphone.errors import (
     SoftphoneError,
     UsageError,
 )
+from softphone.listening.problems import BAD_REQUEST, CONFLICT, METHOD, NOT_FOUND, SIP, Kind, Problem
 
 log = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:softphone:problem:"
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A class of problem: the last part of its type URI, its title and its HTTP status."""
-
-    name: str
-    title: str
-    status: int
-
-
-BAD_REQUEST = Kind("bad-request", "The request makes no sense as it stands", 400)
 MALFORMED = Kind("malformed", "The request cannot be read", 400)
-NOT_FOUND = Kind("not-found", "No such thing", 404)
 NO_ROUTE = Kind("no-route", "Nothing is served here", 404)
-METHOD = Kind("method-not-allowed", "Another method is needed here", 405)
-REQUEST_LATE = Kind("request-timeout", "The request did not arrive in time", 408)
-CONFLICT = Kind("conflict", "Not possible in the present state", 409)
-TOO_LARGE = Kind("too-large", "The request is too large", 413)
 CONTENT_TYPE = Kind("content-type", "The body has to be JSON", 415)
 INVALID = Kind("invalid", "The request has wrong or missing values", 422)
 MEDIA = Kind("media", "The sound file or device cannot be used", 422)
 HEAD_TOO_LARGE = Kind("head-too-large", "Request line and headers are too large", 431)
 INTERNAL = Kind("internal", "The daemon hit a fault of its own", 500)
 CONFIG = Kind("configuration", "The daemon's configuration is wrong", 500)
-SIP = Kind("sip", "The SIP side refused or failed", 502)
 PROVIDER_REFUSED = Kind("provider-refused", "The PBX's API refused", 502)
 PROVIDER = Kind("provider", "The PBX's API failed", 502)
 PROVIDER_DOWN = Kind("provider-down", "The PBX's API does not answer", 503)
 NOT_READY = Kind("not-ready", "The phone is not ready", 503)
 STOPPING = Kind("stopping", "The daemon is stopping", 503)
-BUSY = Kind("too-many-connections", "Too many connections", 503)
 
 _KINDS: Mapping[type[SoftphoneError], Kind] = {
     SoftphoneError: INTERNAL,
@@ -78,27 +56,6 @@ _KINDS: Mapping[type[SoftphoneError], Kind] = {
     SipError: SIP,
     MediaError: MEDIA,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One problem document. `extra` holds its extension members (RFC 9457 section 3.2)."""
-
-    kind: Kind
-    detail: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def as_dict(self, instance: str = "") -> dict[str, Any]:
-        core = {"type": TYPE_PREFIX + self.kind.name, "title": self.kind.title, "status": self.kind.status}
-        where = {"instance": instance} if instance else {}
-        return core | {"detail": self.detail} | where | dict(self.extra)
-
-    def as_json(self, instance: str = "") -> bytes:
-        return to_json(self.as_dict(instance), inf_nan_mode="null")
-
-    def response(self, request: Request | None = None, headers: Mapping[str, str] | None = None) -> Response:
-        body = self.as_json(request.url.path if request else "")
-        return Response(body, self.kind.status, dict(headers or {}), MEDIA_TYPE)
 
 
 def of_error(error: SoftphoneError) -> Problem:

@@ -11,6 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from softphone.errors import SoftphoneError
+from softphone.listening.problems import BAD_REQUEST, METHOD, NOT_FOUND
 from softphone.web.access import Access, Refused
 from softphone.web.api import PhoneApi
 from softphone.web.door import Answer, Door, refusal
@@ -18,7 +19,7 @@ from softphone.web.guard import Guard
 from softphone.web.limits import Limits
 from softphone.web.messages import SUBPROTOCOL
 from softphone.web.pages import Page, read_pages
-from softphone.web.problems import BAD_REQUEST, METHOD, NOT_FOUND, Problem, of_error, of_fault
+from softphone.web.problems import Problem, of_error, of_fault
 from softphone.web.session import Sessions
 from softphone.web.whip import whip_routes
 
@@ -81,5 +82,5 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Answer):
         return error.problem.response()
     if isinstance(error, HTTPException) and error.status_code == METHOD.status:
-        return Problem(METHOD, f"{request.method} is not possible here").response(error.headers)
+        return Problem(METHOD, f"{request.method} is not possible here").response(headers=error.headers)
     return Problem(NOT_FOUND, "nothing is served here").response()

@@ -8,9 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from softphone.listening.problems import BAD_REQUEST
 from softphone.web.access import Access, Refused
 from softphone.web.limits import Limits
-from softphone.web.problems import BAD_REQUEST, CONTENT_TYPE, TOO_MANY, UNAUTHORIZED, Problem
+from softphone.web.problems import CONTENT_TYPE, TOO_MANY, UNAUTHORIZED, Problem
 
 
 class Answer(HTTPException):
@@ -96,5 +97,5 @@ def _address(connection: HTTPConnection) -> str:
 
 def refusal(refused: Refused) -> Response:
     if refused.wait_s:
-        return Problem(TOO_MANY, str(refused)).response({"Retry-After": f"{refused.wait_s:.0f}"})
-    return Problem(UNAUTHORIZED, str(refused)).response({"WWW-Authenticate": "Bearer"})
+        return Problem(TOO_MANY, str(refused)).response(headers={"Retry-After": f"{refused.wait_s:.0f}"})
+    return Problem(UNAUTHORIZED, str(refused)).response(headers={"WWW-Authenticate": "Bearer"})

@@ -15,11 +15,12 @@ from softphone.aio import Tasks
 from softphone.bus import Record, SubscriberTooSlow, Subscription
 from softphone.engine.views import CallView
 from softphone.errors import NotFound, SoftphoneError
+from softphone.listening.problems import BAD_REQUEST, BUSY
 from softphone.web import commands
 from softphone.web import messages as m
 from softphone.web.api import PhoneApi
 from softphone.web.limits import Limits
-from softphone.web.problems import BAD_REQUEST, BUSY, Problem, of_error, of_fault
+from softphone.web.problems import Problem, of_error, of_fault
 
 log = logging.getLogger(__name__)
 

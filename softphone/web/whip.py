@@ -16,9 +16,10 @@ from starlette.routing import Route
 
 from softphone.engine.views import HandsetMode, HandsetView
 from softphone.errors import SoftphoneError, UsageError
+from softphone.listening.problems import BAD_REQUEST, METHOD
 from softphone.web.api import PhoneApi
 from softphone.web.door import Answer, Door
-from softphone.web.problems import BAD_REQUEST, CONTENT_TYPE, METHOD, Problem
+from softphone.web.problems import CONTENT_TYPE, Problem
 
 SDP = "application/sdp"
 PATH = "/v1/whip"
@@ -73,7 +74,7 @@ class Whip:
         """405: neither trickle nor ICE restart."""
         self._door.check(request)
         text = "all candidates belong into the offer: there is neither trickle ICE nor an ICE restart"
-        return Problem(METHOD, text).response(WITHOUT_PATCH)
+        return Problem(METHOD, text).response(headers=WITHOUT_PATCH)
 
     async def options(self, _: Request) -> Response:
         """What is taken here; and for pages of other origins that are allowed, that they may (CORS)."""

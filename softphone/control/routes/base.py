@@ -14,7 +14,8 @@ from starlette.responses import Response
 from softphone.control.api import AgentApi
 from softphone.control.connections import Connection, connection_of
 from softphone.control.limits import Limits
-from softphone.control.problems import MEDIA_TYPE, STOPPING, Problem
+from softphone.control.problems import STOPPING
+from softphone.listening.problems import MEDIA_TYPE, Problem
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from softphone.control.models import DeviceTestRequest, Health
-from softphone.control.problems import NOT_READY, Problem
+from softphone.control.problems import NOT_READY
 from softphone.control.routes.base import BAD_BODY, Agent, problems, reply, router
 from softphone.engine.views import AgentStatus, DeviceTestView, DeviceView, ProviderStatus
+from softphone.listening.problems import Problem
 
 routes = router("process")
 
