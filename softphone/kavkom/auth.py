@@ -9,11 +9,10 @@ The refresh token and what is made from it stay on the server side; no text of o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
@@ -23,7 +22,7 @@ from softphone.errors import ConfigError, ProviderDown, UsageError
 from softphone.kavkom.booleans import parse_bool
 from softphone.kavkom.envelope import Payload
 from softphone.kavkom.fields import instant_of, plain
-from softphone.kavkom.http import Endpoint, HttpApi, Retry
+from softphone.kavkom.http import Endpoint, Retry, ServiceClient
 from softphone.kavkom.models import wrap_secrets
 from softphone.kavkom.services import AUTH
 
@@ -61,7 +60,7 @@ class Verdict:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-class AuthApi:
+class AuthApi(ServiceClient):
     """The token side of the live service. Use as an async context manager, or call `aclose`.
 
     All methods raise ProviderDown or ProviderRefused (TokenRefused where the refresh token is not accepted).
@@ -69,7 +68,7 @@ class AuthApi:
 
     def __init__(self, endpoint: Endpoint, user_uuid: Secret, application: str = "softphone") -> None:
         """`endpoint` carries the refresh token, as a bearer."""
-        self._http = HttpApi(endpoint)
+        super().__init__(endpoint)
         self._user_uuid = user_uuid
         self._application = application
 
@@ -79,29 +78,9 @@ class AuthApi:
     ) -> AuthApi:
         """The client for `provider.live` of a configuration. Raises ConfigError where there is none."""
         live = live_of(provider)
-        endpoint = Endpoint(
-            base_url=provider.live_url,
-            token=live.refresh_token,
-            timeout_s=provider.timeout_s,
-            ca_file=provider.ca_file,
-            retry=retry or Retry(),
-            transport=transport,
-            scheme="bearer",
-            service=AUTH,
-        )
-        return cls(endpoint, live.user_uuid, live.application)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        await self._http.aclose()
+        endpoint = Endpoint.of(provider, provider.live_url, transport, retry)
+        bearer = replace(endpoint, token=live.refresh_token, scheme="bearer", service=AUTH)
+        return cls(bearer, live.user_uuid, live.application)
 
     async def acquire_access(self, extensions: Iterable[str | int], *, scope: str = SCOPE_CALLS) -> AccessToken:
         """A fresh access token for these extensions. Raises UsageError for extensions that are no plain numbers."""

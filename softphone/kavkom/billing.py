@@ -12,8 +12,8 @@ what they show; nobody guesses.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Literal, Self
+from dataclasses import replace
+from typing import Any, Literal
 
 import httpx
 
@@ -21,7 +21,7 @@ from softphone.config.provider import Provider
 from softphone.errors import OrderUnknown, OutcomeUnknown, ProviderDown, ProviderError, ProviderRefused, UsageError
 from softphone.kavkom.booleans import as_digit
 from softphone.kavkom.envelope import Payload
-from softphone.kavkom.http import Endpoint, HttpApi, Retry
+from softphone.kavkom.http import Endpoint, Retry, ServiceClient
 from softphone.kavkom.orders import DidOrder, DidOrders, LineOrder, read_did_order, read_did_orders, read_line_order
 from softphone.kavkom.pbx import PbxApi
 from softphone.kavkom.services import BILLING
@@ -33,12 +33,12 @@ _SHOWN = 10
 OrderBy = Literal["order_date", "accept_date"]
 
 
-class BillingApi:
+class BillingApi(ServiceClient):
     """Orders of one domain. Use as an async context manager, or call `aclose`."""
 
     def __init__(self, endpoint: Endpoint, domain_uuid: str) -> None:
         """`endpoint` should not keep connections alive: see Endpoint."""
-        self._http = HttpApi(endpoint)
+        super().__init__(endpoint)
         self._domain_uuid = domain_uuid
 
     @classmethod
@@ -46,29 +46,8 @@ class BillingApi:
         cls, provider: Provider, *, transport: httpx.AsyncBaseTransport | None = None, retry: Retry | None = None
     ) -> BillingApi:
         """The client for the `provider:` part of a configuration."""
-        endpoint = Endpoint(
-            base_url=provider.billing_url,
-            token=provider.token,
-            timeout_s=provider.timeout_s,
-            ca_file=provider.ca_file,
-            retry=retry or Retry(),
-            transport=transport,
-            keep_alive=False,
-            service=BILLING,
-        )
-        return cls(endpoint, provider.domain_uuid)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        await self._http.aclose()
+        endpoint = Endpoint.of(provider, provider.billing_url, transport, retry)
+        return cls(replace(endpoint, keep_alive=False, service=BILLING), provider.domain_uuid)
 
     async def order_line(self, options: Mapping[str, int], *, pbx: PbxApi | None = None) -> LineOrder:
         """Orders lines, which are extensions: option name -> quantity, such as `{"starter": 2}`.

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from softphone import __version__
-from softphone.config.provider import is_loopback
+from softphone.config.provider import Provider, is_loopback
 from softphone.config.secrets import Secret
 from softphone.errors import ConfigError, OutcomeUnknown, ProviderDown
 from softphone.kavkom.envelope import Answer, Payload, read
@@ -63,6 +64,20 @@ class Endpoint:
     keep_alive: bool = True
     service: Service = PBX
 
+    @classmethod
+    def of(
+        cls, provider: Provider, base_url: str, transport: httpx.AsyncBaseTransport | None, retry: Retry | None
+    ) -> Endpoint:
+        """What all parts of the service of a configuration have in common. `retry` None: the usual one."""
+        return cls(
+            base_url=base_url,
+            token=provider.token,
+            timeout_s=provider.timeout_s,
+            ca_file=provider.ca_file,
+            retry=retry or Retry(),
+            transport=transport,
+        )
+
     def headers(self) -> dict[str, str]:
         """What every request carries. Raises ConfigError where the token cannot stand in a header."""
         token = self.token.reveal()
@@ -83,7 +98,23 @@ class Endpoint:
         return headers
 
 
-class HttpApi:
+class Closing(ABC):
+    """Something with connections: an async context manager that closes them, for `async with`."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Closes the connections."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class HttpApi(Closing):
     """Speaks to one base address. Use as an async context manager, or call `aclose`.
 
     No exception but ProviderError leaves `get`, `post` and `post_once` (ConfigError leaves the constructor); none holds
@@ -107,14 +138,6 @@ class HttpApi:
             # A proxy from the environment is for the outside world
             trust_env=not is_loopback(self._host),
         )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -248,3 +271,14 @@ def as_list(payload: Payload, where: str) -> list[Any]:
         return payload.data
     said = f" ({payload.message})" if payload.message else ""
     raise ProviderDown(f"{where} answered without a list in `data`{said}", service=PBX.name)
+
+
+class ServiceClient(Closing):
+    """What the clients of the service's parts have in common: they speak HTTP to one endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._http = HttpApi(endpoint)
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()

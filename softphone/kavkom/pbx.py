@@ -12,15 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import httpx
 
 from softphone.config.provider import Provider
 from softphone.errors import OutcomeUnknown, ProviderDown, SwitchRefused, UsageError
 from softphone.kavkom.booleans import as_digit, as_word
-from softphone.kavkom.http import Endpoint, HttpApi, Retry, as_list
+from softphone.kavkom.http import Endpoint, Retry, ServiceClient, as_list
 from softphone.kavkom.models import Extension, ExtensionList, parse_extension
 from softphone.kavkom.services import PBX
 from softphone.kavkom.started import Killed, StartedCall, read_killed, read_started
@@ -44,14 +43,14 @@ class Progress:
     records: int
 
 
-class PbxApi:
+class PbxApi(ServiceClient):
     """The PBX of one domain. Use as an async context manager, or call `aclose`."""
 
     def __init__(
         self, endpoint: Endpoint, domain_uuid: str, *, page_size: int = MAX_LIMIT, max_records: int = MAX_RECORDS
     ) -> None:
         """`page_size` is 1 to 5000; a list longer than `max_records` is an error, not a memory leak."""
-        self._http = HttpApi(endpoint)
+        super().__init__(endpoint)
         self._domain_uuid = domain_uuid
         self._page_size = page_size
         self._max_records = max_records
@@ -61,27 +60,8 @@ class PbxApi:
         cls, provider: Provider, *, transport: httpx.AsyncBaseTransport | None = None, retry: Retry | None = None
     ) -> PbxApi:
         """The client for the `provider:` part of a configuration."""
-        endpoint = Endpoint(
-            base_url=provider.api_url,
-            token=provider.token,
-            timeout_s=provider.timeout_s,
-            ca_file=provider.ca_file,
-            retry=retry or Retry(),
-            transport=transport,
-        )
+        endpoint = Endpoint.of(provider, provider.api_url, transport, retry)
         return cls(endpoint, provider.domain_uuid, page_size=provider.page_size)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        await self._http.aclose()
 
     async def extensions(
         self,
