@@ -1,7 +1,4 @@
-"""`webhook:` and `sip_credentials:`, doors that programs on other machines may knock at; `timeline:`. Off by default.
-
-Field names of `mapping` are those of kavkom/webhook.py, which a test compares.
-"""
+"""`webhook:` and `sip_credentials:`, doors for programs on other machines; `timeline:`. All off by default."""
 
 from __future__ import annotations
 
@@ -94,6 +91,7 @@ WebhookField = Literal[
     "cause",
     "recording",
 ]
+"""Our fields of a webhook's body: what kavkom/webhook.py reads, and what `mapping` may name."""
 
 
 class Webhook(Door):

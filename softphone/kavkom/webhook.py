@@ -14,31 +14,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from softphone.config.webhook import WebhookField
 from softphone.errors import ProviderUnreadable, UsageError
 from softphone.kavkom.live_items import FINISHED, FieldReader
 from softphone.kavkom.models import Extra, wrap_secrets
 
 MAX_WEBHOOK_BYTES = 256 * 1024
 
-OUR_FIELDS = (
-    "event",
-    "call_uuid",
-    "state",
-    "direction",
-    "number",
-    "extension",
-    "presence_id",
-    "created_epoch_s",
-    "answered_epoch_s",
-    "ended_epoch_s",
-    "duration_s",
-    "cause",
-    "recording",
-)
+OUR_FIELDS: tuple[str, ...] = get_args(WebhookField)
 _THEIR_NAMES: Mapping[str, tuple[str, ...]] = {
     "event": ("event",),
     "call_uuid": ("callUuid", "call_uuid"),
