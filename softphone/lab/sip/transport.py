@@ -13,6 +13,7 @@ from sipmessage import Request, Response
 from softphone.errors import SoftphoneError
 from softphone.lab.addresses import family
 from softphone.lab.sip import message as sip
+from softphone.lab.sip.flow import MAX_UNSENT_BYTES, ConnectionFlow
 from softphone.lab.sip.framing import FramingError, Ping, StreamFramer
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 TransportName = Literal["udp", "tcp", "tls", "ws", "wss"]
 Address = tuple[str, int]
 
-MAX_UNSENT_BYTES = 1024 * 1024
 PORT_ATTEMPTS = 20
 
 
@@ -132,38 +132,12 @@ class UdpPort(asyncio.DatagramProtocol):
             self._transport.close()
 
 
-class StreamFlow(asyncio.Protocol):
+class StreamFlow(ConnectionFlow):
     """One TCP or TLS connection."""
 
-    reliable = True
-
     def __init__(self, network: Network, transport: TransportName) -> None:
-        self.transport: TransportName = transport
-        self.remote: Address = ("", 0)
-        self.silent = False  # as a link that was cut without a word: takes everything, says nothing
-        self._network = network
+        super().__init__(network, transport)
         self._framer = StreamFramer()
-        self._writer: asyncio.Transport | None = None
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is gone."""
-        return self._writer is None or self._writer.is_closing()
-
-    @property
-    def _mute(self) -> bool:
-        return self.silent or self._network.frozen
-
-    def connection_made(self, transport: Any) -> None:
-        """asyncio: accepted, and the TLS handshake done."""
-        self._writer = transport
-        self.remote = transport.get_extra_info("peername")[:2]
-        self._network.opened(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: the other side, or we, closed it."""
-        self._network.lost(self)
-        self._writer = None
 
     def data_received(self, data: bytes) -> None:
         """asyncio: some bytes of the stream."""
@@ -186,11 +160,6 @@ class StreamFlow(asyncio.Protocol):
         self._writer.write(data)
         if self._writer.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.abort()
-
-    def abort(self) -> None:
-        """Cut the connection at once."""
-        if self._writer is not None:
-            self._writer.abort()
 
 
 class Network:

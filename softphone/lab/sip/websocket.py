@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
@@ -11,62 +11,40 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from softphone.lab.sip.flow import MAX_UNSENT_BYTES, ConnectionFlow
 from softphone.lab.sip.framing import MAX_BODY_BYTES, MAX_HEAD_BYTES
 
 if TYPE_CHECKING:
-    from softphone.lab.sip.transport import Address, Network, TransportName
+    from softphone.lab.sip.transport import Network, TransportName
 
 Frames = Literal["text", "binary"]
 
 SUBPROTOCOL = Subprotocol("sip")
 PATH = "/"
 MAX_MESSAGE_BYTES = MAX_HEAD_BYTES + MAX_BODY_BYTES
-MAX_UNSENT_BYTES = 1024 * 1024
 DOUBLE_CRLF = b"\r\n\r\n"
 
 
-class WebSocketFlow(asyncio.Protocol):
+class WebSocketFlow(ConnectionFlow):
     """One connection of a phone. `websockets` does the handshake and the frames, without I/O of its own."""
 
-    reliable = True
-
     def __init__(self, network: Network, transport: TransportName, *, frames: Frames, ping_s: float) -> None:
-        self.transport: TransportName = transport
-        self.remote: Address = ("", 0)
-        self.silent = False  # as a link that was cut without a word: takes everything, says nothing
-        self._network = network
+        super().__init__(network, transport)
         self._frames = frames
         self._ping_s = ping_s
         self._protocol = ServerProtocol(subprotocols=[SUBPROTOCOL], max_size=MAX_MESSAGE_BYTES)
-        self._writer: asyncio.Transport | None = None
         self._upgraded = False
         self._parts = bytearray()  # of a message that comes in several frames
         self._pinger: asyncio.TimerHandle | None = None
         self._pong_missing = False
 
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is gone."""
-        return self._writer is None or self._writer.is_closing()
-
-    @property
-    def _mute(self) -> bool:
-        return self.silent or self._network.frozen
-
     # from asyncio
-
-    def connection_made(self, transport: Any) -> None:
-        """asyncio: accepted, and the TLS handshake done."""
-        self._writer = transport
-        self.remote = transport.get_extra_info("peername")[:2]
-        self._network.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the other side, or we, closed it."""
         if self._pinger is not None:
             self._pinger.cancel()
-        self._network.lost(self)
-        self._writer = None
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: some bytes of the handshake or of frames."""
@@ -147,11 +125,6 @@ class WebSocketFlow(asyncio.Protocol):
                 self._writer.close()
         if self._writer is not None and self._writer.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.abort()
-
-    def abort(self) -> None:
-        """Cut the connection at once."""
-        if self._writer is not None:
-            self._writer.abort()
 
 
 def _refused(headers: Headers) -> str:
