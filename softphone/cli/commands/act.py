@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softphone.cli import exits
 from softphone.cli.arguments import Headers, Overwrite, SoundFile, Stereo, duration_option, header_lines
 from softphone.cli.feed import Feed
 from softphone.cli.options import AsJson, CallId, Settings, Socket
+from softphone.cli.outcome import finish, say
 from softphone.cli.output import note, print_json
-from softphone.cli.telling import sentence
 from softphone.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def dtmf(
         with watching(settings) as feed:
             phone.send_digits(call, digits, method=method, duration_ms=duration, pause_ms=pause)
             ended = feed.until(call, "call.digits_sent", "call.digits_failed", "call.ended")
-    _finish(settings, ended, ended["type"] == "call.digits_sent")
+    finish(settings, ended, ended["type"] == "call.digits_sent")
 
 
 def play(
@@ -162,7 +161,7 @@ def _play_to_end(settings: Settings, phone: ControlClient, call: str, file: str,
     with watching(settings) as feed:
         found = phone.play(call, sound_file(file), loop=loop)
         ended = feed.until(call, "play.ended", play=found["id"])
-    _finish(settings, ended, ended["reason"] in ("finished", "stopped"))
+    finish(settings, ended, ended["reason"] in ("finished", "stopped"))
 
 
 def record(
@@ -205,16 +204,7 @@ def watching(settings: Settings) -> Feed:
     return Feed(settings.connect, ("call", "play", "record"))
 
 
-def _finish(settings: Settings, ended: dict[str, Any], good: bool) -> None:
-    _say(settings, ended, f"{ended['call']}: {sentence(ended)}")
-    if not good:
-        raise typer.Exit(exits.FAILED)
-
-
 def _say(settings: Settings, found: Any, words: str) -> None:
-    if settings.json:
-        print_json(found)
-    else:
-        print(words)
+    say(settings, found, words)
     if not settings.json and isinstance(found, dict) and found.get("end"):
         note(found["end"]["cause"])

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softphone.cli import exits
 from softphone.cli.arguments import Headers, header_lines
 from softphone.cli.commands.act import OnlyCall, only
 from softphone.cli.feed import Feed
 from softphone.cli.options import AsJson, CallId, Settings, Socket
-from softphone.cli.output import print_json
+from softphone.cli.outcome import finish, say
 from softphone.cli.telling import sentence
 from softphone.errors import UsageError
 
@@ -35,7 +34,7 @@ def hold(
     with settings.connect() as phone:
         chosen = call or only(phone, _UP, "is up")
         if ("local" in phone.call(chosen)["held_by"]) is not off:
-            _say(settings, phone.call(chosen), f"{chosen}: {'not held' if off else 'held'} already")
+            say(settings, phone.call(chosen), f"{chosen}: {'not held' if off else 'held'} already")
             return
         with Feed(settings.connect, ("call",)) as feed:
             if off:
@@ -45,7 +44,7 @@ def hold(
             told = feed.until(chosen, "call.hold", "call.hold_failed", "call.ended")
             while told["type"] == "call.hold" and told["by"] != "local":
                 told = feed.until(chosen, "call.hold", "call.hold_failed", "call.ended")
-    _outcome(settings, told, told["type"] == "call.hold")
+    finish(settings, told, told["type"] == "call.hold")
 
 
 def mute(
@@ -60,7 +59,7 @@ def mute(
     with settings.connect() as phone:
         chosen = call or only(phone, _UP, "is up")
         found = phone.unmute(chosen) if off else phone.mute(chosen)
-    _say(settings, found, f"{found['id']}: {'no longer muted' if off else 'muted'}")
+    say(settings, found, f"{found['id']}: {'no longer muted' if off else 'muted'}")
 
 
 def transfer(
@@ -84,9 +83,9 @@ def transfer(
         found = _send(phone, call, target, to_call, headers)
         told = _followed(feed, call, quiet=settings.json) if wait else None
     if told is None:
-        _say(settings, found, f"{call}: transfer asked")
+        say(settings, found, f"{call}: transfer asked")
     else:
-        _outcome(settings, told, told.get("state") == "done")
+        finish(settings, told, told.get("state") == "done")
 
 
 def _send(
@@ -118,7 +117,7 @@ def redirect(
     settings = Settings.of(ctx, socket, as_json)
     with settings.connect() as phone:
         found = phone.redirect(call or only(phone, ("incoming",), "rings"), target)
-    _say(settings, found, f"{found['id']}: sent to {target}")
+    say(settings, found, f"{found['id']}: sent to {target}")
 
 
 def dnd(
@@ -132,17 +131,4 @@ def dnd(
     settings = Settings.of(ctx, socket, as_json)
     with settings.connect() as phone:
         found = phone.set_dnd(account, not off)
-    _say(settings, found, f"{found['id']}: {'do not disturb' if found['dnd'] else 'may be disturbed'}")
-
-
-def _outcome(settings: Settings, told: dict[str, Any], good: bool) -> None:
-    _say(settings, told, f"{told['call']}: {sentence(told)}")
-    if not good:
-        raise typer.Exit(exits.FAILED)
-
-
-def _say(settings: Settings, found: Any, words: str) -> None:
-    if settings.json:
-        print_json(found)
-    else:
-        print(words)
+    say(settings, found, f"{found['id']}: {'do not disturb' if found['dnd'] else 'may be disturbed'}")

@@ -11,6 +11,7 @@ from softphone.cli.arguments import duration_option
 from softphone.cli.feed import Feed
 from softphone.cli.lazy import SETTINGS
 from softphone.cli.options import AsJson, Settings, Socket
+from softphone.cli.outcome import say
 from softphone.cli.output import print_json, print_table
 from softphone.cli.telling import sentence
 
@@ -58,14 +59,14 @@ def call(
             asked_only=asked_only,
         )
         if not wait:
-            _say(settings, found, f"{found['id']}: a call from {caller} is expected")
+            say(settings, found, f"{found['id']}: a call from {caller} is expected")
             return
         try:
             ended = _end_of(feed, found["id"])
         except KeyboardInterrupt:
             phone.forget_expected(found["id"])
             raise
-    _say(settings, ended, sentence(ended))
+    say(settings, ended, sentence(ended))
     if ended["reason"] != "met":
         raise typer.Exit(exits.FAILED)
 
@@ -88,11 +89,4 @@ def cancel(
     settings = Settings.of(ctx, socket, as_json)
     with settings.connect() as phone:
         phone.forget_expected(expect)
-    _say(settings, {"id": expect, "cancelled": True}, f"{expect}: no longer expected")
-
-
-def _say(settings: Settings, found: dict[str, Any], words: str) -> None:
-    if settings.json:
-        print_json(found)
-    else:
-        print(words)
+    say(settings, {"id": expect, "cancelled": True}, f"{expect}: no longer expected")

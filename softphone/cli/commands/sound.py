@@ -9,6 +9,7 @@ import typer
 from softphone.cli.commands.act import OnlyCall, only
 from softphone.cli.feed import Feed
 from softphone.cli.options import AsJson, Settings, Socket
+from softphone.cli.outcome import say
 from softphone.cli.output import print_json, print_json_line
 from softphone.cli.telling import sentence
 from softphone.errors import UsageError
@@ -63,7 +64,7 @@ def levels(
         chosen = call or only(phone, _UP, "is up")
         if off:
             phone.stop_meter(chosen)
-            _say(settings, phone.call(chosen), f"{chosen}: measured no more")
+            say(settings, phone.call(chosen), f"{chosen}: measured no more")
         elif every is None and not talk:
             _show(settings, phone.call(chosen))
         else:
@@ -80,7 +81,7 @@ def _show(settings: Settings, found: dict[str, Any]) -> None:
     words = f"{found['id']}: far end {sound['far_dbfs']:.0f} dBFS, our side {sound['near_dbfs']:.0f} dBFS"
     if sound["device"]:
         words += f"; sound device: {sound['device']}" + (f" ({sound['cause']})" if sound["cause"] else "")
-    _say(settings, found, words)
+    say(settings, found, words)
 
 
 def _follow(settings: Settings, feed: Feed, call: str) -> None:
@@ -93,10 +94,3 @@ def _follow(settings: Settings, feed: Feed, call: str) -> None:
             print(f"{call}: {sentence(event)}", flush=True)
         if event["type"] == "call.ended":
             return
-
-
-def _say(settings: Settings, found: Any, words: str) -> None:
-    if settings.json:
-        print_json(found)
-    else:
-        print(words, flush=True)
