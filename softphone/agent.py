@@ -15,12 +15,13 @@ import asyncio
 import logging
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Literal
 
 from softphone import __version__, events
 from softphone.addresses import NameAddr, target_uri
+from softphone.agent_conference import ConferenceCommands
 from softphone.agent_digits import DigitCommands
 from softphone.agent_handset import HandsetCommands
 from softphone.agent_pbx import PbxCommands
@@ -49,13 +50,11 @@ from softphone.engine.views import (
     AudioRoute,
     CallCounts,
     CallView,
-    ConferenceView,
     DeviceView,
     ExpectedView,
     ListenerView,
     NativeInfo,
     ProviderStatus,
-    RecordEndView,
 )
 from softphone.engine.world import World, iso
 from softphone.errors import Conflict, NotFound, UsageError
@@ -83,7 +82,7 @@ END_PATIENCE_S = 6.0
 """How long stopping waits for calls to confirm their end."""
 
 
-class Agent(SoundCommands, DigitCommands, HandsetCommands, PbxCommands):
+class Agent(SoundCommands, DigitCommands, ConferenceCommands, HandsetCommands, PbxCommands):
     """One phone with any number of accounts and calls."""
 
     def __init__(self, config: Config, stack: Stack, bus: Bus, handsets: HandsetStack | None = None) -> None:
@@ -484,36 +483,6 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands, PbxCommands):
         if call_id not in self._ended:
             self._running(call_id).end(headers=added)
 
-    async def play(self, call_id: str, file: str, *, loop: bool = False) -> str:
-        """Plays a sound file to the far end; returns the play's id. Raises MediaError."""
-        call = self._running(call_id)
-        call.needs_media("play")
-        return await call.sounds.play(file, loop=loop)
-
-    def stop_play(self, call_id: str, play_id: str | None = None) -> None:
-        self._running(call_id).sounds.stop_play(play_id)
-
-    async def record(
-        self,
-        call_id: str,
-        file: str,
-        *,
-        mode: Literal["mono", "stereo"] = "mono",
-        overwrite: bool = False,
-        max_duration_s: float | None = None,
-    ) -> str:
-        """Records the call into a WAV file; returns the recording's id. Raises MediaError."""
-        call = self._running(call_id)
-        call.needs_media("record")
-        return await call.sounds.record(file, mode=mode, overwrite=overwrite, max_duration_s=max_duration_s)
-
-    async def stop_record(self, call_id: str, record_id: str | None = None) -> list[RecordEndView]:
-        return await self._running(call_id).sounds.stop_record(record_id)
-
-    async def set_audio(self, call_id: str, route: AudioRoute) -> None:
-        """Moves the call's sound to a device, a file, or nowhere. Raises MediaError."""
-        await self._running(call_id).set_audio(route)
-
     def quality(self, call_id: str) -> dict[str, object] | None:
         """The media's figures so far (see media/quality.py)."""
         return self.call(call_id).quality
@@ -531,33 +500,6 @@ class Agent(SoundCommands, DigitCommands, HandsetCommands, PbxCommands):
             except TimeoutError:
                 pass
         return self.call(call_id)
-
-    # ---- conferences
-
-    def conferences(self) -> list[ConferenceView]:
-        return self._conferences.views()
-
-    def conference(self, conference_id: str) -> ConferenceView:
-        return self._conferences.view(conference_id)
-
-    def start_conference(self, calls: Sequence[str], *, local: bool = True) -> ConferenceView:
-        """Merges calls, so that all hear each other; without `local` our side steps out (two calls: a bridge)."""
-        return self._conferences.start([self._running(call) for call in calls], local=local)
-
-    def add_to_conference(self, conference_id: str, call_id: str) -> ConferenceView:
-        return self._conferences.add(conference_id, self._running(call_id))
-
-    def remove_from_conference(self, conference_id: str, call_id: str) -> None:
-        """The call goes on by itself."""
-        self._conferences.remove(conference_id, call_id)
-
-    def set_conference_local(self, conference_id: str, local: bool) -> ConferenceView:
-        """Whether our side takes part."""
-        return self._conferences.set_local(conference_id, local)
-
-    def end_conference(self, conference_id: str) -> None:
-        """Splits it: every call goes on by itself."""
-        self._conferences.end(conference_id)
 
     # ---- the whole
 

@@ -1,12 +1,13 @@
-"""What the phone can do with the sound of its calls beyond routing it: gains, levels, who talks."""
+"""What the phone can do with the sound of its calls: files played and recorded, routes, gains, levels, who talks."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 from softphone.engine.call import Call
 from softphone.engine.device_test import try_device
-from softphone.engine.views import CallView, DeviceTestView
+from softphone.engine.views import AudioRoute, CallView, DeviceTestView, RecordEndView
 from softphone.engine.world import World
 from softphone.errors import UsageError
 
@@ -20,6 +21,36 @@ class SoundCommands(ABC):
 
     @abstractmethod
     def _running(self, call_id: str) -> Call: ...
+
+    async def play(self, call_id: str, file: str, *, loop: bool = False) -> str:
+        """Plays a sound file to the far end; returns the play's id. Raises MediaError."""
+        call = self._running(call_id)
+        call.needs_media("play")
+        return await call.sounds.play(file, loop=loop)
+
+    def stop_play(self, call_id: str, play_id: str | None = None) -> None:
+        self._running(call_id).sounds.stop_play(play_id)
+
+    async def record(
+        self,
+        call_id: str,
+        file: str,
+        *,
+        mode: Literal["mono", "stereo"] = "mono",
+        overwrite: bool = False,
+        max_duration_s: float | None = None,
+    ) -> str:
+        """Records the call into a WAV file; returns the recording's id. Raises MediaError."""
+        call = self._running(call_id)
+        call.needs_media("record")
+        return await call.sounds.record(file, mode=mode, overwrite=overwrite, max_duration_s=max_duration_s)
+
+    async def stop_record(self, call_id: str, record_id: str | None = None) -> list[RecordEndView]:
+        return await self._running(call_id).sounds.stop_record(record_id)
+
+    async def set_audio(self, call_id: str, route: AudioRoute) -> None:
+        """Moves the call's sound to a device, a file, or nowhere. Raises MediaError."""
+        await self._running(call_id).set_audio(route)
 
     def set_gain(self, call_id: str, *, input_db: float | None = None, output_db: float | None = None) -> CallView:
         """Makes the call's microphone (`input_db`) and loudspeaker louder or quieter, dB; None leaves one as it is.
