@@ -16,17 +16,14 @@ from starlette.routing import Match, Router
 
 from softphone.errors import (
     ConfigError,
-    Conflict,
     MediaError,
-    NotFound,
     ProviderDown,
     ProviderError,
     ProviderRefused,
     SipError,
     SoftphoneError,
-    UsageError,
 )
-from softphone.listening.problems import BAD_REQUEST, CONFLICT, METHOD, NOT_FOUND, SIP, Kind, Problem
+from softphone.listening.problems import COMMON_KINDS, METHOD, Kind, Problem, kind_of
 
 log = logging.getLogger(__name__)
 
@@ -45,22 +42,19 @@ NOT_READY = Kind("not-ready", "The phone is not ready", 503)
 STOPPING = Kind("stopping", "The daemon is stopping", 503)
 
 _KINDS: Mapping[type[SoftphoneError], Kind] = {
+    **COMMON_KINDS,
     SoftphoneError: INTERNAL,
     ConfigError: CONFIG,
-    UsageError: BAD_REQUEST,
-    NotFound: NOT_FOUND,
-    Conflict: CONFLICT,
     ProviderError: PROVIDER,
     ProviderDown: PROVIDER_DOWN,
     ProviderRefused: PROVIDER_REFUSED,
-    SipError: SIP,
     MediaError: MEDIA,
 }
 
 
 def of_error(error: SoftphoneError) -> Problem:
     """The problem that says what the error says."""
-    kind = next(_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS)
+    kind = kind_of(error, _KINDS)
     return Problem(kind, str(error) or kind.title, _members(error))
 
 

@@ -10,6 +10,8 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from softphone.errors import Conflict, NotFound, SipError, SoftphoneError, UsageError
+
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:softphone:problem:"
 
@@ -31,6 +33,18 @@ CONFLICT = Kind("conflict", "Not possible in the present state", 409)
 TOO_LARGE = Kind("too-large", "The request is too large", 413)
 SIP = Kind("sip", "The SIP side refused or failed", 502)
 BUSY = Kind("too-many-connections", "Too many connections", 503)
+
+COMMON_KINDS: Mapping[type[SoftphoneError], Kind] = {
+    UsageError: BAD_REQUEST,
+    NotFound: NOT_FOUND,
+    Conflict: CONFLICT,
+    SipError: SIP,
+}
+
+
+def kind_of(error: SoftphoneError, kinds: Mapping[type[SoftphoneError], Kind]) -> Kind:
+    """The kind of the error's class, or of the nearest one above it. `kinds` has one for SoftphoneError itself."""
+    return next(kinds[cls] for cls in type(error).__mro__ if cls in kinds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import logging
 import secrets
 from collections.abc import Mapping
 
-from softphone.errors import Conflict, MediaError, NotFound, SipError, SoftphoneError, UsageError
+from softphone.errors import MediaError, SoftphoneError
 from softphone.listening import problems as listening
-from softphone.listening.problems import BAD_REQUEST, CONFLICT, NOT_FOUND, SIP, Kind
+from softphone.listening.problems import COMMON_KINDS, Kind, kind_of
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,8 @@ TOO_MANY = Kind("too-many-tries", "Too many wrong access tokens", 429)
 INTERNAL = Kind("internal", "The phone hit a fault of its own", 500)
 
 _KINDS: Mapping[type[SoftphoneError], Kind] = {
+    **COMMON_KINDS,
     SoftphoneError: INTERNAL,
-    UsageError: BAD_REQUEST,
-    NotFound: NOT_FOUND,
-    Conflict: CONFLICT,
-    SipError: SIP,
     MediaError: MEDIA,
 }
 
@@ -42,7 +39,7 @@ class Problem(listening.Problem):
 
 def of_error(error: SoftphoneError) -> Problem:
     """The problem that says what the error says."""
-    kind = next(_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS)
+    kind = kind_of(error, _KINDS)
     return Problem(kind, str(error) or kind.title)
 
 
