@@ -16,7 +16,7 @@ from tests.interop.peers.relay import TcpRelay
 from tests.support.phone import Phone, running
 
 ONE, TWO, THREE = "901@pbx.test", "902@pbx.test", "903@pbx.test"
-DIGITS = "159*D#"
+DIGITS = "123A456B789C*0#D"  # rtpengine holds back what comes ahead of its time, which adds up with every digit
 BACK_S = 20.0
 
 
@@ -102,8 +102,9 @@ def test_hold_and_be_held_digits_and_a_blind_transfer(kamailio: Kamailio, tmp_pa
                 await phone.told("call.hold", call=mine, by="local", held=held)
                 await phone.told("call.hold", call=theirs, by="remote", held=held)
             assert await hears(phone, tmp_path, mine, theirs)
-            for sender, receiver in ((mine, theirs), (theirs, mine)):
+            for sender in (mine, theirs):
                 phone.agent.send_digits(sender, DIGITS)
+            for receiver in (mine, theirs):
                 await phone.told("call.digit", call=receiver, count=len(DIGITS))
                 got = phone.all("call.digit", call=receiver)
                 assert "".join(each["digit"] for each in got) == DIGITS

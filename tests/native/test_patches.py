@@ -69,6 +69,10 @@ def test_0020_the_jitter_of_opus_is_counted_by_its_own_clock() -> None:
     assert 0 <= heard["peer_jitter_ms"] < 25
 
 
+def test_0023_a_digit_of_any_length_leaves_the_clock_right() -> None:
+    assert run_program("digit_clock").json == {"digits": "1234", "off_ms": [0]}
+
+
 def test_a_call_looks_up_no_name_of_this_machine(tmp_path: Path) -> None:
     done = run_program("stale_call", env=preload("tell_lookups.c", tmp_path))
     assert platform.node() not in re.findall(r"looked up: (.*)", done.stderr)
