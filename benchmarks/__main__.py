@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from benchmarks import websocket
 from benchmarks.capacity import BOTH, rounds
@@ -30,7 +31,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--only",
         choices=("calls", "times", "crowds", "fleet", "delay", "websocket", "handsets", "impairments"),
         help="the cost of calls, how long things take, many at once, a domain's extensions, mouth to ear,"
-        " calls over WebSocket, or (only if asked) browser handsets, bad lines",
+        " calls over WebSocket, browser handsets (more of them if asked), or (only if asked) bad lines",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -66,6 +67,12 @@ def run(plan: Plan, only: str | None, console: Console) -> Results:
     return results
 
 
+def _handsets() -> Table:
+    from benchmarks.handsets.__main__ import short  # needs aiortc, which is slow to load
+
+    return short()
+
+
 def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     if args.only == "handsets":
@@ -83,6 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         results = run(plan, args.only, Console(stderr=True))
         delays = mouth_to_ear() if args.only in (None, "delay") else []
         sockets = websocket.costs((5, 10), 2 * plan.rounds, plan.window_s) if args.only in (None, "websocket") else []
+        browsers = _handsets() if args.only is None and not args.quick else None
     except BenchError as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         return 2
@@ -94,6 +102,8 @@ def main(argv: list[str] | None = None) -> int:
         print("\n" + delay_table(delays))
     if sockets:
         print("\n" + websocket.table(sockets))
+    if browsers:
+        Console(width=120).print("\n", browsers)
     if args.json:
         write_json(results, args.json)
     met = all(verdict.met for verdict in results.verdicts()) and all(each.ratio <= websocket.AIM for each in sockets)

@@ -126,20 +126,32 @@ def show(found: Sequence[Found]) -> Table:
     return grid
 
 
+def compared(codecs: Sequence[str], counts: Sequence[int], *, uvloop: bool = True) -> list[Found]:
+    """Both kinds in turn, each told as it is done."""
+    found = []
+    for codec in codecs:
+        for calls in counts:
+            for kind in ("ours", "documented"):
+                with undisturbed():
+                    found.append(one_run(kind, codec, calls, uvloop=kind == "ours" and uvloop))
+                done = found[-1]
+                print(f"{done.kind}, {codec}, {calls}: {done.cpu_percent:.2f} %, {done.delay_ms:.0f} ms", flush=True)
+    return found
+
+
+def short() -> Table:
+    """What fits beside other benchmarks, within a minute: ten calls with Opus."""
+    return show(compared(("opus",), (10,)))
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.handsets", description=(__doc__ or "").split(": ", 1)[1])
     parser.add_argument("--quick", action="store_true", help="ten calls alone")
     parser.add_argument("--no-uvloop", action="store_true", help="asyncio's own event loop for ours as well")
     parser.add_argument("--calls", type=int, nargs="+", help="how many calls, instead of 1, 5, 10 and 20")
     args = parser.parse_args(argv)
-    found = []
-    for codec in ("opus", "PCMU"):
-        for calls in args.calls or ((10,) if args.quick else COUNTS):
-            for kind in ("ours", "documented"):
-                with undisturbed():
-                    found.append(one_run(kind, codec, calls, uvloop=kind == "ours" and not args.no_uvloop))
-                done = found[-1]
-                print(f"{done.kind}, {codec}, {calls}: {done.cpu_percent:.2f} %, {done.delay_ms:.0f} ms", flush=True)
+    counts = args.calls or ((10,) if args.quick else COUNTS)
+    found = compared(("opus", "PCMU"), counts, uvloop=not args.no_uvloop)
     Console(width=120).print(show(found), f"aims: CPU at most {CPU_AIM} of it, delay at most {DELAY_AIM}")
     return 0
 

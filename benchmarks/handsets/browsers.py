@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
 import struct
 import sys
 import time
@@ -73,9 +72,7 @@ class Silent(MediaStreamTrack):
 class Line:
     """One connection. `times`: when each frame that begins a chirp went out."""
 
-    def __init__(self, codec: str, frames: list[bytes], number: int, *, loss: float = 0, jitter_ms: float = 0) -> None:
-        self._loss, self._jitter_s, self._chance = loss, jitter_ms / 1000, random.Random(number)
-        self._late: asyncio.Queue[bytes] = asyncio.Queue()
+    def __init__(self, codec: str, frames: list[bytes], number: int) -> None:
         self._frames, self._step = frames, round(CLOCK_HZ[codec] * FRAME_S)
         self._type, self._number, self._at = 0 if codec == "PCMU" else 96, number, 0
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -101,20 +98,6 @@ class Line:
         self.gaps += bool(self._last_s) and now - self._last_s > 0.1
         self._last_s = now
 
-    async def _send(self, packet: bytes) -> None:
-        if self._chance.random() * 100 < self._loss:
-            return
-        if self._jitter_s:
-            wait_s = self._chance.uniform(0, self._jitter_s)
-            asyncio.get_running_loop().call_later(wait_s, self._late.put_nowait, packet)
-            return
-        await self._transport._send_rtp(packet)
-
-    async def send_late(self) -> None:
-        """Sends what had to wait."""
-        while True:
-            await self._transport._send_rtp(await self._late.get())
-
     async def speak(self) -> None:
         """Sends its sound for ever, from its own moment within the 20 ms on."""
         while self._transport.state != "connected":  # noqa: ASYNC110  # it has no event
@@ -127,12 +110,12 @@ class Line:
             )
             if self._at % PERIOD == 0:
                 self.times.append(time.monotonic())
-            await self._send(header + self._frames[self._at % len(self._frames)])
+            await self._transport._send_rtp(header + self._frames[self._at % len(self._frames)])
             self._at += 1
             due_s += FRAME_S
 
 
-async def serve(codec: str, loss: float, jitter_ms: float, parts: int) -> None:
+async def serve(codec: str, parts: int) -> None:
     """Answers lines until its input ends."""
     loop = asyncio.get_running_loop()
     lines: list[Line] = []
@@ -142,17 +125,14 @@ async def serve(codec: str, loss: float, jitter_ms: float, parts: int) -> None:
         word, _, rest = text.strip().partition(" ")
         if word == "offers":
             before = len(lines)
-            fresh = [
-                Line(codec, said if before or n else marks, before + n, loss=loss, jitter_ms=jitter_ms)
-                for n in range(int(rest))
-            ]
+            fresh = [Line(codec, said if before or n else marks, before + n) for n in range(int(rest))]
             lines += fresh
             _say([await line.offer() for line in fresh])
         elif word == "answers":
             answers = json.loads(rest)
             for line, answer in zip(lines[-len(answers) :], answers, strict=True):
                 await line.take(answer)
-                work |= {asyncio.ensure_future(line.speak()), asyncio.ensure_future(line.send_late())}
+                work.add(asyncio.ensure_future(line.speak()))
             _say("ok")
         elif word == "sent":
             _say(lines[0].times)
@@ -168,11 +148,9 @@ def _say(words: object) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--codec", choices=sorted(CLOCK_HZ), default="opus")
-    parser.add_argument("--loss", type=float, default=0, help="per cent of the packets")
-    parser.add_argument("--jitter", type=float, default=0, help="the longest wait of a packet, ms")
     parser.add_argument("--speech", type=int, default=0, metavar="N", help="N parts of real speech instead of chirps")
     args = parser.parse_args()
-    asyncio.run(serve(args.codec, args.loss, args.jitter, args.speech))
+    asyncio.run(serve(args.codec, args.speech))
 
 
 if __name__ == "__main__":
