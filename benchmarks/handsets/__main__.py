@@ -42,15 +42,13 @@ class Found:
     chirps: int
 
 
-def one_run(kind: str, codec: str, calls: int, *, uvloop: bool, window_s: float = WINDOW_S) -> Found:
+def one_run(kind: str, codec: str, calls: int, *, window_s: float = WINDOW_S) -> Found:
     """A gateway process of one kind with so many browsers, each in a call."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         far = stack.enter_context(FarSide("PCMU", folder))
         command = [PYTHON, "-m", "benchmarks.handsets.gateway", kind, "--port", str(far.port)]
-        gateway = stack.enter_context(
-            Child([*command, *(["--uvloop"] if uvloop else [])], folder / "gateway.log", talks=True)
-        )
+        gateway = stack.enter_context(Child(command, folder / "gateway.log", talks=True))
         browsers = stack.enter_context(
             Child([PYTHON, "-m", "benchmarks.handsets.browsers", "--codec", codec], folder / "browsers.log", talks=True)
         )
@@ -126,14 +124,14 @@ def show(found: Sequence[Found]) -> Table:
     return grid
 
 
-def compared(codecs: Sequence[str], counts: Sequence[int], *, uvloop: bool = True) -> list[Found]:
+def compared(codecs: Sequence[str], counts: Sequence[int]) -> list[Found]:
     """Both kinds in turn, each told as it is done."""
     found = []
     for codec in codecs:
         for calls in counts:
             for kind in ("ours", "documented"):
                 with undisturbed():
-                    found.append(one_run(kind, codec, calls, uvloop=kind == "ours" and uvloop))
+                    found.append(one_run(kind, codec, calls))
                 done = found[-1]
                 print(f"{done.kind}, {codec}, {calls}: {done.cpu_percent:.2f} %, {done.delay_ms:.0f} ms", flush=True)
     return found
@@ -147,11 +145,10 @@ def short() -> Table:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.handsets", description=(__doc__ or "").split(": ", 1)[1])
     parser.add_argument("--quick", action="store_true", help="ten calls alone")
-    parser.add_argument("--no-uvloop", action="store_true", help="asyncio's own event loop for ours as well")
     parser.add_argument("--calls", type=int, nargs="+", help="how many calls, instead of 1, 5, 10 and 20")
     args = parser.parse_args(argv)
     counts = args.calls or ((10,) if args.quick else COUNTS)
-    found = compared(("opus", "PCMU"), counts, uvloop=not args.no_uvloop)
+    found = compared(("opus", "PCMU"), counts)
     Console(width=120).print(show(found), f"aims: CPU at most {CPU_AIM} of it, delay at most {DELAY_AIM}")
     return 0
 

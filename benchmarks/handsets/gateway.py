@@ -1,6 +1,6 @@
 """The process that is measured: each browser talks in a SIP call of its own.
 
-    python -m benchmarks.handsets.gateway ours|documented --port PORT [--uvloop] [--speech N]
+    python -m benchmarks.handsets.gateway ours|documented --port PORT [--speech N]
 
 Lines in: `offers [...]` (each gets a call to PORT and an answer), `listen`, `heard`, `figures`. Lines out: JSON.
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import uvloop
 
 from benchmarks.handsets.documented import Documented
 from benchmarks.impairments.voices import RATE_HZ, speech
@@ -137,13 +136,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("kind", choices=("ours", "documented"))
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--speech", type=int, default=0, metavar="N", help="says N parts of real speech to browsers")
     args = parser.parse_args()
-    if args.uvloop:
-        uvloop.run(serve(args.kind, args.port, args.speech))
-    else:
-        asyncio.run(serve(args.kind, args.port, args.speech))
+    asyncio.run(serve(args.kind, args.port, args.speech))
 
 
 if __name__ == "__main__":
