@@ -13,8 +13,9 @@ from tests.interop.peers.asterisk import numbers
 from tests.interop.peers.asterisk.server import Asterisk
 from tests.interop.peers.relay import TcpRelay
 from tests.interop.phone import Phone, Phones, sounds_like
+from tests.interop.test_asterisk_control import hears, pair
 
-ONE, TWO = "931", "932"
+ONE, HELD = "931", "939"
 BACK_S = 20.0
 """How long a phone may take to be there again once the server is."""
 
@@ -36,6 +37,32 @@ def test_registered_as_rfc_7118_says_and_media_as_webrtc_wants_it(asterisk: Aste
         assert sounds_like(said, phone.hears(call, said))
         phone.hung_up(call)
         asterisk.wait_for("Hangup")
+
+
+def test_holds_and_is_held(asterisk: Asterisk, phones: Phones) -> None:
+    """By re-INVITEs of both sides, in which ICE and DTLS stay as they are; one end after the other holds."""
+    with wss(phones, ONE, HELD, incoming=[{"action": "answer"}]) as phone:
+        phone.registered(ONE, HELD)
+        out, came = pair(phone, ONE, HELD)
+        assert hears(phone, came, out)
+        phone.control.hold(out)
+        phone.told("call.hold", call=out, by="local", held=True)
+        phone.told("call.hold", call=came, by="remote", held=True)
+        assert phone.control.call(came)["direction_media"] == "recvonly"
+        assert not hears(phone, out, came)
+        phone.control.resume(out)
+        phone.told("call.hold", call=out, by="local", held=False)
+        phone.told("call.hold", call=came, by="remote", held=False)
+        assert hears(phone, out, came)
+        phone.control.hold(came)
+        phone.told("call.hold", call=came, by="local", held=True)
+        asterisk.wait_for("Hold", count=2)
+        phone.control.resume(came)
+        phone.told("call.hold", call=came, by="local", held=False)
+        asterisk.wait_for("Unhold", count=2)
+        assert hears(phone, came, out)
+        phone.hung_up(out)
+        phone.ended(came)
 
 
 def test_ten_calls_at_once(asterisk: Asterisk, phones: Phones) -> None:

@@ -35,6 +35,8 @@ class Kind(Enum):
     TRUSTING = ("rtp_symmetric = no\nrewrite_contact = no", "", "")
     # what a browser needs: ICE, DTLS-SRTP, one port for all; SIP over a WebSocket or anything else
     WEBRTC = ("webrtc = yes\ndtls_auto_generate_cert = yes", "", "")
+    # the same; that the far end holds is passed on in a re-INVITE, where the others are played music
+    WEBRTC_HELD = (f"{WEBRTC[0]}\nmoh_passthrough = yes", "", "")
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,14 @@ def _users() -> dict[str, User]:
         "922": Kind.TRUSTING,
         "923": Kind.DTLS,
         "924": Kind.DTLS_MUX,
+        "939": Kind.WEBRTC_HELD,
     }
     special |= dict.fromkeys(WEBRTC_USERS, Kind.WEBRTC)
-    extensions = [str(number) for number in range(901, 939)]
+    extensions = [str(number) for number in range(901, 940)]
     return {name: User(name, special.get(name, Kind.PLAIN)) for name in extensions}
 
 
-# 901 to 938; the special ones are 911 to 919, 921 to 924, and from 931 on
+# 901 to 939; the special ones are 911 to 919, 921 to 924, and from 931 on
 USERS = _users()
 TRUNK = "700"  # calls as this need no password
 
