@@ -73,6 +73,10 @@ def test_0023_a_digit_of_any_length_leaves_the_clock_right() -> None:
     assert run_program("digit_clock").json == {"digits": "1234", "off_ms": [0]}
 
 
+def test_0024_a_change_waits_for_the_answer_to_the_one_before() -> None:
+    assert run_program("offers").json == {"held_at_once": False, "offered": ["sendrecv", "sendonly"]}
+
+
 def test_a_call_looks_up_no_name_of_this_machine(tmp_path: Path) -> None:
     done = run_program("stale_call", env=preload("tell_lookups.c", tmp_path))
     assert platform.node() not in re.findall(r"looked up: (.*)", done.stderr)
