@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import yaml
 
 from softphone.control.client import ControlClient, ControlError, ControlUnreachable
@@ -214,6 +215,9 @@ class Line:
 TLS_LINE = Line("tls", "901", "902", "903")
 WSS_LINE = Line("wss", "931", "932", "933")
 """The same features, over TLS with RTP, and over WebSocket with ICE and DTLS-SRTP."""
+
+over_tls = pytest.mark.parametrize("line", [TLS_LINE], ids=str)
+"""For what a WebSocket has no part in, or what test_wss_*.py tries."""
 
 
 class Phones:

@@ -7,7 +7,7 @@ import pytest
 from softphone.testing.audio import Sound, heard_share, read_wav, silence_share, speech_like
 from tests.interop.peers.asterisk import numbers, sounds
 from tests.interop.peers.asterisk.server import Asterisk
-from tests.interop.phone import Line, Phones, sounds_like
+from tests.interop.phone import Line, Phones, over_tls, sounds_like
 
 ANSWER = [{"from": "*", "action": "answer"}]
 ALL_DIGITS = "1234567890*#ABCD"
@@ -66,6 +66,7 @@ def test_the_echo_comes_back(asterisk: Asterisk, phones: Phones, codec: str, nam
         assert ended["quality"]["rx_lost"] == 0
 
 
+@over_tls
 def test_the_pbx_hears_the_phone_and_the_phone_the_pbx(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(line.first, transport=line.transport) as phone:
         phone.registered(line.first)
@@ -159,6 +160,7 @@ def test_a_rule_answers_and_the_announcement_is_heard(asterisk: Asterisk, phones
         assert sounds_like(sounds.announcement(), read_wav(file, channel=0))
 
 
+@over_tls
 def test_headers_of_the_caller_arrive(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(line.first, transport=line.transport) as phone:
         phone.registered(line.first)
@@ -181,6 +183,7 @@ def test_rejecting_with_a_code(asterisk: Asterisk, phones: Phones, line: Line) -
             assert asterisk.wait_for("Hangup", count=count)[-1]["Cause"] == cause
 
 
+@over_tls
 def test_the_caller_gives_up(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(line.first, transport=line.transport) as phone:
         phone.registered(line.first)
@@ -212,6 +215,7 @@ def test_one_extension_calls_the_other(asterisk: Asterisk, phones: Phones, line:
         assert sounds_like(prompt(2), read_wav(heard_by_us, channel=0))
 
 
+@over_tls
 def test_a_busy_extension_is_busy_for_the_other(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(
         line.first, line.second, incoming=[{"from": "*", "action": "reject", "code": 486}], transport=line.transport
@@ -363,6 +367,7 @@ def test_twenty_calls_at_once(asterisk: Asterisk, phones: Phones) -> None:
             assert sounds_like(prompt(seed), read_wav(files[call], channel=0))
 
 
+@over_tls
 def test_three_in_a_conference(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(line.first, line.second, line.third, transport=line.transport) as phone:
         phone.registered(line.first, line.second, line.third)

@@ -7,7 +7,7 @@ import pytest
 from softphone.testing.audio import level_dbfs, read_wav, strongest_tone, tone
 from tests.interop.peers.asterisk import numbers
 from tests.interop.peers.asterisk.server import Asterisk
-from tests.interop.phone import Line, Phone, Phones
+from tests.interop.phone import TLS_LINE, WSS_LINE, Line, Phone, Phones, over_tls
 
 ANSWER = [{"from": "*", "action": "answer"}]
 HEARD_HZ = 600
@@ -44,6 +44,7 @@ def hears(phone: Phone, said_by: str, listener: str) -> bool:
     return level_dbfs(recording) > -60 and abs(strongest_tone(recording).frequency_hz - HEARD_HZ) < 10
 
 
+@over_tls
 def test_hold_and_resume(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(line.first, line.second, incoming=ANSWER, transport=line.transport) as phone:
         phone.registered(line.first, line.second)
@@ -79,6 +80,7 @@ def test_a_blind_transfer(asterisk: Asterisk, phones: Phones, line: Line) -> Non
         all_over(phone)
 
 
+@over_tls
 def test_a_transfer_that_fails_leaves_the_call_as_it_was(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(line.first, line.second, incoming=ANSWER, transport=line.transport) as phone:
         phone.registered(line.first, line.second)
@@ -110,7 +112,9 @@ def test_an_attended_transfer(asterisk: Asterisk, phones: Phones, line: Line) ->
         all_over(phone)
 
 
-@pytest.mark.parametrize("policy", ["accept", "domain"])
+@pytest.mark.parametrize(
+    ("line", "policy"), [(TLS_LINE, "accept"), (TLS_LINE, "domain"), (WSS_LINE, "domain")], ids=str
+)
 def test_the_pbx_sends_us_elsewhere(asterisk: Asterisk, phones: Phones, line: Line, policy: str) -> None:
     with phones.provisioned(line.first, transfers=policy, transport=line.transport) as phone:
         phone.registered(line.first)
@@ -128,6 +132,7 @@ def test_the_pbx_sends_us_elsewhere(asterisk: Asterisk, phones: Phones, line: Li
         all_over(phone)
 
 
+@over_tls
 def test_a_transfer_asked_by_the_pbx_is_refused_by_default(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(line.first, transport=line.transport) as phone:
         phone.registered(line.first)
@@ -140,6 +145,7 @@ def test_a_transfer_asked_by_the_pbx_is_refused_by_default(asterisk: Asterisk, p
         all_over(phone)
 
 
+@over_tls
 def test_a_conference_of_ours_between_two_callers(asterisk: Asterisk, phones: Phones, line: Line) -> None:
     with phones.provisioned(line.first, line.second, line.third, incoming=ANSWER, transport=line.transport) as phone:
         phone.registered(line.first, line.second, line.third)

@@ -14,10 +14,13 @@ from softphone.testing.audio import heard_share, read_wav, speech_like, write_wa
 from tests.interop.peers.kamailio.server import Kamailio
 from tests.interop.peers.relay import TcpRelay
 from tests.support.phone import Phone, running
+from tests.support.until import until
 
 ONE, TWO, THREE = "901@pbx.test", "902@pbx.test", "903@pbx.test"
 DIGITS = "123A456B789C*0#D"  # rtpengine holds back what comes ahead of its time, which adds up with every digit
 BACK_S = 20.0
+REPORTS_S = 40.0
+"""They come every five seconds, and some of them before there is anything to tell."""
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +36,11 @@ def kamailio(running_kamailio: Kamailio) -> Kamailio:
 
 
 @asynccontextmanager
-async def phone_of(server: Kamailio, folder: Path, place: str = "", **transports: str) -> AsyncIterator[Phone]:
-    """Accounts that have registered: phone_of(..., u901="wss", u902="tls"). `place`: where 902 finds the registrar."""
+async def phone_of(
+    server: Kamailio, folder: Path, place: str = "", rings: str = "", **transports: str
+) -> AsyncIterator[Phone]:
+    """Accounts that have registered: phone_of(..., u901="wss", u902="tls"). `place`: where 902 finds the registrar.
+    `rings`: the user that does not answer by itself."""
 
     def entry(name: str, transport: str) -> dict[str, Any]:
         user = name.removeprefix("u")
@@ -49,13 +55,14 @@ async def phone_of(server: Kamailio, folder: Path, place: str = "", **transports
             "registrar": place if place and user == "902" else server.place(transport),
             "websocket_path": "/ws",
             "tls": {"ca_file": str(server.ca_file)},
-            "incoming": [{"action": "answer"}],
+            "incoming": [{"action": "answer"}] if user != rings else [],
+            "rtcp_xr": True,
             "transfers": "domain",
             "max_calls": 10,
         }
 
     accounts = [entry(name, transport) for name, transport in transports.items()]
-    async with running({"accounts": accounts}, folder) as phone:
+    async with running({"accounts": accounts, "calls": {"follow_redirects": True}}, folder) as phone:
         await phone.registered(len(accounts))
         yield phone
 
@@ -118,6 +125,30 @@ def test_hold_and_be_held_digits_and_a_blind_transfer(kamailio: Kamailio, tmp_pa
             assert await hears(phone, tmp_path, second, third)
 
     asyncio.run(scene())
+
+
+def test_redirects_both_ways_and_what_each_end_reports(kamailio: Kamailio, tmp_path: Path) -> None:
+    """A 302 of ours that another phone of ours follows; then figures of the far end, RTCP-XR (RFC 3611) among them."""
+
+    async def scene() -> None:
+        async with phone_of(kamailio, tmp_path, rings="902", u901="wss", u902="wss", u903="wss") as phone:
+            out = phone.agent.dial("902", account=ONE).id
+            phone.agent.redirect((await phone.told("call.incoming", account=TWO))["call"], "903")
+            await phone.told("call.ended", account=TWO, reason="redirected", code=302)
+            assert (await phone.told("call.redirected", call=out))["target"] == f"sip:{THREE}"
+            third = (await phone.told("call.incoming", account=THREE))["call"]
+            for call in (out, third):
+                await phone.told("call.media", call=call, active=True)
+            await until(lambda: all(reported(phone, call) for call in (out, third)), within_s=REPORTS_S)
+            assert await hears(phone, tmp_path, out, third)
+
+    asyncio.run(scene())
+
+
+def reported(phone: Phone, call: str) -> bool:
+    """Whether the far end has told how it hears us, in sender's or receiver's reports and in extended ones."""
+    found = phone.agent.quality(call)
+    return found is not None and found["tx_jitter_ms"] is not None and found["xr"] is not None
 
 
 def test_an_attended_transfer(kamailio: Kamailio, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ branch_route[OFFER] {
 }
 
 onreply_route[ANSWER] {
-    add_contact_alias();
+    if ($$rs < 300) add_contact_alias();
     $$var(from_ws) = 0;
     $$var(to_ws) = 0;
     if ($$proto =~ "^ws") $$var(from_ws) = 1;
