@@ -140,7 +140,6 @@ def test_redirects_both_ways_and_what_each_end_reports(kamailio: Kamailio, tmp_p
             for call in (out, third):
                 await phone.told("call.media", call=call, active=True)
             await until(lambda: all(reported(phone, call) for call in (out, third)), within_s=REPORTS_S)
-            assert await hears(phone, tmp_path, out, third)
 
     asyncio.run(scene())
 
