@@ -79,6 +79,7 @@ class Line:
         self.connection.addTrack(Silent())
         wanted = [c for c in get_capabilities("audio").codecs if c.mimeType.lower() == f"audio/{codec.lower()}"]
         self.connection.getTransceivers()[0].setCodecPreferences(wanted)
+        self._ssrc = self.connection.getSenders()[0]._ssrc  # as offered: Chromium drops what is not
         self.times: list[float] = []
         self.heard = self.gaps = 0
         self._last_s = 0.0
@@ -105,9 +106,7 @@ class Line:
         due_s = time.monotonic() + self._number * 0.0037 % FRAME_S
         while True:
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            header = struct.pack(
-                "!BBHII", 0x80, self._type, self._at & 0xFFFF, self._at * self._step, 7000 + self._number
-            )
+            header = struct.pack("!BBHII", 0x80, self._type, self._at & 0xFFFF, self._at * self._step, self._ssrc)
             if self._at % PERIOD == 0:
                 self.times.append(time.monotonic())
             await self._transport._send_rtp(header + self._frames[self._at % len(self._frames)])

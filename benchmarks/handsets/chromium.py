@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import base64
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -98,7 +99,10 @@ def main() -> None:
     parser.add_argument(
         "--speech", type=int, default=0, metavar="N", help="says N parts of real speech, again and again"
     )
-    asyncio.run(serve(parser.parse_args().speech))
+    parts = parser.parse_args().speech
+    # Chromium's sound has a priority of its own: processes of a higher one would wait for it in vain, and for ever
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    asyncio.run(serve(parts))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ SETTLE_S = 5.0  # jitter buffers have settled, and Chromium has learnt of the lo
 LISTEN_S = (PARTS + 1) * PART_S + 1
 """Speech goes round and round: in so long a time each part comes once in one piece."""
 RATE_HZ = 16_000
+END_S = 20
 LINES = ((0, 0), (5, 0), (0, 50), (5, 50))
 """Loss in per cent, and jitter: each packet waits between 0 and so many milliseconds."""
 
@@ -66,6 +67,9 @@ def heard(speaker: str, hearer: str, loss: int, jitter_ms: int) -> Sound:
         _asked(hears, "listen")
         time.sleep(LISTEN_S)
         pieces = [np.frombuffer(base64.b64decode(pcm), np.int16) for _, pcm in _asked(hears, "heard")]
+        for child, kind in ((speaks, speaker), (hears, hearer)):
+            if kind == "Chromium":
+                child.process.communicate(timeout=END_S)  # the end of its input: it closes the browser
     return Sound(np.concatenate(pieces) / 32768, RATE_HZ)
 
 
