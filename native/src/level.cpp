@@ -8,8 +8,8 @@
 
 #include <pjsua-lib/pjsua.h>
 
+#include "mixerport.hpp"
 #include "pcmstate.hpp"
-#include "portkit.hpp"
 #include "talk.hpp"
 
 #define THIS_FILE "level.cpp"
@@ -87,6 +87,13 @@ struct MeterState {
         if (bell) bell->ring();
     }
 
+    /* It only listens. */
+    void get(pjmedia_frame *frame)
+    {
+        frame->type = PJMEDIA_FRAME_TYPE_NONE;
+        frame->size = 0;
+    }
+
     const MeterConfig config;
     const std::shared_ptr<BellState> bell;
     PcmMeter meter;
@@ -100,67 +107,6 @@ struct MeterState {
     pjmedia_port port;
     pj_pool_t *pool = nullptr;
 };
-
-namespace {
-
-/* port_data.pdata is a shared_ptr on the heap: the mixer's hold on the state. */
-std::shared_ptr<MeterState> &held(pjmedia_port *port)
-{
-    return *(std::shared_ptr<MeterState> *)port->port_data.pdata;
-}
-
-pj_status_t onPut(pjmedia_port *port, pjmedia_frame *frame)
-{
-    held(port)->put(frame);
-    return PJ_SUCCESS;
-}
-
-pj_status_t onGet(pjmedia_port *, pjmedia_frame *frame)
-{
-    frame->type = PJMEDIA_FRAME_TYPE_NONE;
-    frame->size = 0;
-    return PJ_SUCCESS;
-}
-
-pj_status_t onDestroy(pjmedia_port *port)
-{
-    pj_pool_t *pool = held(port)->pool;
-    delete &held(port); /* may free *port */
-    pj_pool_release(pool);
-    return PJ_SUCCESS;
-}
-
-void describe(MeterState &state, const std::string &name)
-{
-    pj_str_t stored;
-    pj_strdup2_with_null(state.pool, &stored, name.c_str());
-    pjmedia_port_info_init(&state.port.info, &stored, PJMEDIA_SIG_CLASS_APP('M', 'T', 'R'), state.config.clockRate, 1,
-                           16, (unsigned)samplesOf(state.config));
-    state.port.put_frame = &onPut;
-    state.port.get_frame = &onGet;
-    state.port.on_destroy = &onDestroy;
-}
-
-/* Adds the port to the mixer; on failure nothing is left of it. */
-pj_status_t enterMixer(const std::shared_ptr<MeterState> &state)
-{
-    state->port.port_data.pdata = new std::shared_ptr<MeterState>(state);
-    pj_status_t status = pjmedia_port_init_grp_lock(&state->port, state->pool, NULL);
-    if (status != PJ_SUCCESS) {
-        onDestroy(&state->port);
-        return status;
-    }
-    pjsua_conf_port_id id = PJSUA_INVALID_ID;
-    status = pjsua_conf_add_port(state->pool, &state->port, &id);
-    if (status != PJ_SUCCESS) {
-        pjmedia_port_destroy(&state->port);
-        return status;
-    }
-    state->portId = id;
-    return PJ_SUCCESS;
-}
-
-} // namespace
 
 MeterConfig::MeterConfig()
     : clockRate(16000), ptimeUsec(20000), talk(true), hangoverMs(500), marginDb(9), floorDbfs(-55)
@@ -204,8 +150,9 @@ int MeterPort::open(const std::string &name, const MeterConfig &config, MeterBel
     auto fresh = std::make_shared<MeterState>(config, bell ? bell->state : nullptr);
     fresh->pool = pj_pool_create(portPools(), "meter%p", 512, 512, NULL);
     if (!fresh->pool) { PJSUA2_RAISE_ERROR(PJ_ENOMEM); }
-    describe(*fresh, name);
-    PJSUA2_CHECK_EXPR(enterMixer(fresh));
+    MixerPort<MeterState>::describe(*fresh, name, PJMEDIA_SIG_CLASS_APP('M', 'T', 'R'),
+                                    config.clockRate, 1, (unsigned)samplesOf(config));
+    PJSUA2_CHECK_EXPR(MixerPort<MeterState>::enter(fresh));
     std::lock_guard<std::mutex> hold(guard_);
     id = fresh->portId;
     state_ = fresh;
@@ -221,11 +168,7 @@ void MeterPort::close()
         id = PJSUA_INVALID_ID;
     }
     if (!old) return;
-    if (mixerIsUp()) {
-        registerThisThread();
-        pjsua_conf_remove_port(old->portId);
-    }
-    pjmedia_port_destroy(&old->port); /* our hold; the mixer lets go of its own when it has removed the port */
+    MixerPort<MeterState>::leave(*old);
 }
 
 MeterStat MeterPort::stat() const

@@ -2,8 +2,8 @@
 
 #include <pjsua-lib/pjsua.h>
 
+#include "mixerport.hpp"
 #include "pcmstate.hpp"
-#include "portkit.hpp"
 
 #define THIS_FILE "pcmport.cpp"
 
@@ -11,69 +11,12 @@ namespace pj {
 
 namespace {
 
-/* port_data.pdata is a shared_ptr on the heap: the mixer's hold on the state. */
-std::shared_ptr<PcmPortState> &held(pjmedia_port *port)
-{
-    return *(std::shared_ptr<PcmPortState> *)port->port_data.pdata;
-}
-
-pj_status_t onPut(pjmedia_port *port, pjmedia_frame *frame)
-{
-    held(port)->put(frame);
-    return PJ_SUCCESS;
-}
-
-pj_status_t onGet(pjmedia_port *port, pjmedia_frame *frame)
-{
-    held(port)->get(frame);
-    return PJ_SUCCESS;
-}
-
-pj_status_t onDestroy(pjmedia_port *port)
-{
-    pj_pool_t *pool = held(port)->pool;
-    delete &held(port); /* may free *port */
-    pj_pool_release(pool);
-    return PJ_SUCCESS;
-}
-
 bool valid(const PcmPortConfig &c)
 {
     /* Upper bounds keep the arithmetic and the memory sane; they are far beyond any use. */
     return c.clockRate >= 8000 && c.clockRate <= 192000 && c.channelCount >= 1 && c.channelCount <= 2 &&
            c.ptimeUsec >= 5000 && c.ptimeUsec <= 200000 && c.rxBufMs <= 600000 && c.txBufMs <= 600000 &&
            (!c.hearDigits || (c.channelCount == 1 && DigitDetector::supports(c.clockRate))) && c.rxNotifyMs <= 600000 && c.txPrefillMs <= 600000 && c.txMaxMs <= 600000 && c.txLowMs <= 600000;
-}
-
-void describe(PcmPortState &state, const std::string &name)
-{
-    const PcmPortConfig &c = state.config;
-    pj_str_t stored;
-    pj_strdup2_with_null(state.pool, &stored, name.c_str());
-    pjmedia_port_info_init(&state.port.info, &stored, PJMEDIA_SIG_CLASS_APP('P', 'C', 'M'), c.clockRate,
-                           c.channelCount, 16, (unsigned)(state.frameBytes / 2));
-    state.port.put_frame = &onPut;
-    state.port.get_frame = &onGet;
-    state.port.on_destroy = &onDestroy;
-}
-
-/* Adds the port to the mixer; on failure nothing is left of it. */
-pj_status_t enterMixer(const std::shared_ptr<PcmPortState> &state)
-{
-    state->port.port_data.pdata = new std::shared_ptr<PcmPortState>(state);
-    pj_status_t status = pjmedia_port_init_grp_lock(&state->port, state->pool, NULL);
-    if (status != PJ_SUCCESS) {
-        onDestroy(&state->port);
-        return status;
-    }
-    pjsua_conf_port_id id = PJSUA_INVALID_ID;
-    status = pjsua_conf_add_port(state->pool, &state->port, &id);
-    if (status != PJ_SUCCESS) {
-        pjmedia_port_destroy(&state->port);
-        return status;
-    }
-    state->portId = id;
-    return PJ_SUCCESS;
 }
 
 PcmPortStat since(PcmPortStat now, const PcmPortStat &base)
@@ -133,8 +76,9 @@ int PcmPort::open(const std::string &name, const PcmPortConfig &config, PcmHub *
     fresh->pool = pj_pool_create(portPools(), "pcm%p", 1024, 1024, NULL);
     pj_status_t status = PJ_ENOMEM;
     if (fresh->pool) {
-        describe(*fresh, name);
-        status = enterMixer(fresh);
+        MixerPort<PcmPortState>::describe(*fresh, name, PJMEDIA_SIG_CLASS_APP('P', 'C', 'M'),
+                                          config.clockRate, config.channelCount, (unsigned)(fresh->frameBytes / 2));
+        status = MixerPort<PcmPortState>::enter(fresh);
     }
     if (status != PJ_SUCCESS) {
         if (hub) hub->state->leave(fresh->slot);
@@ -156,11 +100,7 @@ void PcmPort::close()
     }
     if (!old) return;
     if (old->hub) old->hub->leave(old->slot);
-    if (mixerIsUp()) {
-        registerThisThread();
-        pjsua_conf_remove_port(old->portId);
-    }
-    pjmedia_port_destroy(&old->port); /* our hold; the mixer lets go of its own when it has removed the port */
+    MixerPort<PcmPortState>::leave(*old);
 }
 
 unsigned PcmPort::write(const void *data, size_t n)

@@ -4,7 +4,7 @@
 
 #include <pjsua-lib/pjsua.h>
 
-#include "portkit.hpp"
+#include "mixerport.hpp"
 #include "voicestate.hpp"
 
 #define THIS_FILE "voiceport.cpp"
@@ -12,32 +12,6 @@
 namespace pj {
 
 namespace {
-
-/* port_data.pdata is a shared_ptr on the heap: the mixer's hold on the state. */
-std::shared_ptr<VoiceState> &held(pjmedia_port *port)
-{
-    return *(std::shared_ptr<VoiceState> *)port->port_data.pdata;
-}
-
-pj_status_t onPut(pjmedia_port *port, pjmedia_frame *frame)
-{
-    held(port)->put(frame);
-    return PJ_SUCCESS;
-}
-
-pj_status_t onGet(pjmedia_port *port, pjmedia_frame *frame)
-{
-    held(port)->get(frame);
-    return PJ_SUCCESS;
-}
-
-pj_status_t onDestroy(pjmedia_port *port)
-{
-    pj_pool_t *pool = held(port)->pool;
-    delete &held(port); /* may free *port */
-    pj_pool_release(pool);
-    return PJ_SUCCESS;
-}
 
 bool valid(const VoicePortConfig &c)
 {
@@ -58,36 +32,6 @@ bool equip(VoiceState &state)
     VoiceBuffer::Limits limits{c.leastDelayMs, c.mostDelayMs};
     state.buffer.reset(new VoiceBuffer(*state.codec, c.clockRate, limits));
     return true;
-}
-
-void describe(VoiceState &state, const std::string &name)
-{
-    pj_str_t stored;
-    pj_strdup2_with_null(state.pool, &stored, name.c_str());
-    pjmedia_port_info_init(&state.port.info, &stored, PJMEDIA_SIG_CLASS_APP('V', 'C', 'E'), state.config.clockRate, 1,
-                           16, (unsigned)state.frameSamples);
-    state.port.put_frame = &onPut;
-    state.port.get_frame = &onGet;
-    state.port.on_destroy = &onDestroy;
-}
-
-/* Adds the port to the mixer; on failure nothing is left of it. */
-pj_status_t enterMixer(const std::shared_ptr<VoiceState> &state)
-{
-    state->port.port_data.pdata = new std::shared_ptr<VoiceState>(state);
-    pj_status_t status = pjmedia_port_init_grp_lock(&state->port, state->pool, NULL);
-    if (status != PJ_SUCCESS) {
-        onDestroy(&state->port);
-        return status;
-    }
-    pjsua_conf_port_id id = PJSUA_INVALID_ID;
-    status = pjsua_conf_add_port(state->pool, &state->port, &id);
-    if (status != PJ_SUCCESS) {
-        pjmedia_port_destroy(&state->port);
-        return status;
-    }
-    state->portId = id;
-    return PJ_SUCCESS;
 }
 
 } // namespace
@@ -137,8 +81,9 @@ int VoicePort::open(const std::string &name, const VoicePortConfig &config, Voic
         pj_pool_release(fresh->pool);
         PJSUA2_RAISE_ERROR(PJ_ENOMEM);
     }
-    describe(*fresh, name);
-    PJSUA2_CHECK_EXPR(enterMixer(fresh));
+    MixerPort<VoiceState>::describe(*fresh, name, PJMEDIA_SIG_CLASS_APP('V', 'C', 'E'),
+                                    config.clockRate, 1, (unsigned)fresh->frameSamples);
+    PJSUA2_CHECK_EXPR(MixerPort<VoiceState>::enter(fresh));
     hub.state->join(fresh);
     std::lock_guard<std::mutex> hold(guard_);
     id = fresh->portId;
@@ -156,11 +101,7 @@ void VoicePort::close()
     }
     if (!old) return;
     old->hub->leave(old);
-    if (mixerIsUp()) {
-        registerThisThread();
-        pjsua_conf_remove_port(old->portId);
-    }
-    pjmedia_port_destroy(&old->port); /* our hold; the mixer lets go of its own when it has removed the port */
+    MixerPort<VoiceState>::leave(*old);
 }
 
 unsigned VoicePort::receive(const void *data, size_t size)
